@@ -1,0 +1,3 @@
+//! Compose files to a typed model, exactly as Docker Compose loads them.
+
+pub mod model;

@@ -1,0 +1,8 @@
+//! What is wrong with what somebody wrote, and what could not be done: findings with a code, a severity,
+//! a place and a remedy, in the order they were found.
+
+mod code;
+mod finding;
+
+pub use code::{Code, Severity, codes};
+pub use finding::{Finding, Findings, Label};

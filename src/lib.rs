@@ -1,0 +1,6 @@
+//! transship carries a Docker Compose application to where it runs.
+
+pub mod compose;
+pub mod diagnostic;
+pub mod value;
+pub mod yaml;

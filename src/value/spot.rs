@@ -1,0 +1,383 @@
+//! Where a value came from, as four bytes that can be everywhere.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    ops::Range,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+/// Where a value came from: an index into [`Origins`]. The default is "nowhere".
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Spot(u32);
+
+impl Spot {
+    /// No place: what nobody wrote.
+    pub const NOWHERE: Self = Self(0);
+
+    /// Whether there is a place at all.
+    pub const fn is_somewhere(self) -> bool {
+        self.0 != 0
+    }
+}
+
+/// A sorted set of spots. Derived values (a hash, a merged list, a joined string) have several.
+/// One spot stands for itself; larger sets are interned in [`Origins`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Sources(u32);
+
+const SET: u32 = 1 << 31;
+
+impl Sources {
+    /// No source.
+    pub const NONE: Self = Self(0);
+}
+
+impl From<Spot> for Sources {
+    fn from(spot: Spot) -> Self {
+        Self(spot.0)
+    }
+}
+
+/// A file that was read, by its number in [`Origins`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct FileId(u32);
+
+/// What a file is for, so that a message can say "in the overlay", "in the template".
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum FileRole {
+    /// A Compose file or overlay.
+    Compose,
+    /// A file named by `env_file` or `label_file`.
+    EnvFile,
+    /// `.env`, or a file named by `--env-file`.
+    DotEnv,
+    /// A file whose bytes became a value: a config, a secret, a bind mount.
+    Content,
+    /// `transship.yaml`.
+    Settings,
+    /// A patch of the user's.
+    Patch,
+    /// A manifest of the user's, or one found in a directory.
+    Manifest,
+    /// A template of a manifest, ours or ejected.
+    Template,
+    /// `transship.lock`.
+    Lock,
+}
+
+/// One place a value can come from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// Bytes somebody wrote; a byte range of the file.
+    File {
+        /// Which file.
+        file: FileId,
+        /// Byte range inside it.
+        span: Range<u32>,
+    },
+    /// A variable of the process, or of a flag.
+    Variable {
+        /// Its name.
+        name: Box<str>,
+        /// Whether a flag (`--set`) gave it.
+        flag: bool,
+    },
+    /// A default of Compose's or ours, by the name of the rule.
+    Default {
+        /// The rule.
+        rule: &'static str,
+    },
+    /// Read from an image's configuration, through the lock.
+    Image {
+        /// The image reference as written.
+        reference: Box<str>,
+        /// The field of the configuration.
+        field: &'static str,
+    },
+    /// What an earlier revision had written down as its place; the line may be gone today.
+    Recorded {
+        /// The revision.
+        revision: u64,
+        /// The place as text.
+        place: Box<str>,
+    },
+    /// Found running.
+    Live {
+        /// The object and the path in it, as text.
+        place: Box<str>,
+    },
+}
+
+/// One link of the chain from a value back to what somebody wrote.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// The place itself.
+    pub source: Source,
+    /// What this value displaced: the same path in an earlier overlay, document or extended base.
+    pub displaced: Option<Spot>,
+    /// What it was made of: variables interpolated, the file whose content was read.
+    pub made_of: Sources,
+}
+
+/// A place that can be printed and opened. Lines and columns count from 1, columns in characters.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Place {
+    /// The file as the user named it.
+    pub path: Arc<str>,
+    /// The same file by its number, for its role and its text.
+    pub file: FileId,
+    /// Byte range in the file.
+    pub span: Range<u32>,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.path, self.line, self.column)
+    }
+}
+
+/// The arena all spots of one run point into. Append-only and shared; everything takes `&self`.
+#[derive(Default)]
+pub struct Origins {
+    inner: RwLock<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    files: Vec<File>,
+    entries: Vec<Entry>,
+    others: Vec<Source>,
+    sets: Vec<Box<[Spot]>>,
+    set_numbers: HashMap<Box<[Spot]>, u32>,
+}
+
+struct File {
+    path: Arc<str>,
+    role: FileRole,
+    text: Arc<str>,
+    /// Byte offsets at which lines begin.
+    lines: Vec<u32>,
+}
+
+/// Twenty bytes, because there is one for every value anybody wrote.
+struct Entry {
+    /// A file number, or with [`SET`] an index into `others`.
+    source: u32,
+    start: u32,
+    end: u32,
+    displaced: Spot,
+    made_of: Sources,
+}
+
+impl Origins {
+    /// An empty arena.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Registers a file that was read; its text is kept for excerpts.
+    pub fn add_file(&self, path: &str, role: FileRole, text: impl Into<Arc<str>>) -> FileId {
+        let text = text.into();
+        let mut lines = vec![0];
+        lines.extend(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| clamp(i + 1)));
+        let mut inner = self.write();
+        let id = FileId(clamp(inner.files.len()));
+        inner.files.push(File { path: path.into(), role, text, lines });
+        id
+    }
+
+    /// A spot for a byte range of a file.
+    pub fn in_file(&self, file: FileId, span: Range<usize>) -> Spot {
+        self.push(|_| Entry {
+            source: file.0,
+            start: clamp(span.start),
+            end: clamp(span.end),
+            displaced: Spot::NOWHERE,
+            made_of: Sources::NONE,
+        })
+    }
+
+    /// A spot for any other source.
+    pub fn add(&self, source: Source) -> Spot {
+        if let Source::File { file, span } = source {
+            return self.in_file(file, span.start as usize..span.end as usize);
+        }
+        self.push(|inner| {
+            let index = clamp(inner.others.len());
+            inner.others.push(source);
+            Entry { source: index | SET, start: 0, end: 0, displaced: Spot::NOWHERE, made_of: Sources::NONE }
+        })
+    }
+
+    /// The same place again, with what it displaced and what it was made of.
+    pub fn derive(&self, spot: Spot, displaced: Option<Spot>, made_of: Sources) -> Spot {
+        self.push(|inner| {
+            let base = spot.0.checked_sub(1).and_then(|i| inner.entries.get(i as usize));
+            Entry {
+                source: base.map_or(u32::MAX, |b| b.source),
+                start: base.map_or(0, |b| b.start),
+                end: base.map_or(0, |b| b.end),
+                displaced: displaced.unwrap_or_default(),
+                made_of,
+            }
+        })
+    }
+
+    fn push(&self, entry: impl FnOnce(&mut Inner) -> Entry) -> Spot {
+        let mut inner = self.write();
+        let entry = entry(&mut inner);
+        inner.entries.push(entry);
+        Spot(clamp(inner.entries.len()))
+    }
+
+    /// The set of these spots; "nowhere" is left out.
+    pub fn union(&self, spots: impl IntoIterator<Item = Spot>) -> Sources {
+        let mut all: Vec<Spot> = spots.into_iter().filter(|s| s.is_somewhere()).collect();
+        all.sort_unstable();
+        all.dedup();
+        match all.as_slice() {
+            [] => Sources::NONE,
+            [one] => Sources::from(*one),
+            _ => {
+                let mut inner = self.write();
+                if let Some(number) = inner.set_numbers.get(all.as_slice()) {
+                    return Sources(*number | SET);
+                }
+                let number = clamp(inner.sets.len());
+                let set: Box<[Spot]> = all.into();
+                inner.sets.push(set.clone());
+                inner.set_numbers.insert(set, number);
+                Sources(number | SET)
+            }
+        }
+    }
+
+    /// The union of several sets.
+    pub fn join(&self, sets: impl IntoIterator<Item = Sources>) -> Sources {
+        let spots: Vec<Spot> = sets.into_iter().flat_map(|set| self.spots(set)).collect();
+        self.union(spots)
+    }
+
+    /// The members of a set.
+    pub fn spots(&self, sources: Sources) -> Vec<Spot> {
+        if sources.0 & SET == 0 {
+            return if sources.0 == 0 { Vec::new() } else { vec![Spot(sources.0)] };
+        }
+        self.read().sets.get((sources.0 & !SET) as usize).map(|set| set.to_vec()).unwrap_or_default()
+    }
+
+    /// The link this spot stands for. `None` for "nowhere".
+    pub fn origin(&self, spot: Spot) -> Option<Origin> {
+        let inner = self.read();
+        let entry = inner.entries.get(spot.0.checked_sub(1)? as usize)?;
+        let source = if entry.source & SET == 0 {
+            Source::File { file: FileId(entry.source), span: entry.start..entry.end }
+        } else {
+            inner.others.get((entry.source & !SET) as usize)?.clone()
+        };
+        let displaced = entry.displaced.is_somewhere().then_some(entry.displaced);
+        Some(Origin { source, displaced, made_of: entry.made_of })
+    }
+
+    /// File, line and column, where the spot is in a file.
+    pub fn place(&self, spot: Spot) -> Option<Place> {
+        let Origin { source: Source::File { file, span }, .. } = self.origin(spot)? else { return None };
+        let inner = self.read();
+        let entry = inner.files.get(file.0 as usize)?;
+        let line = entry.lines.partition_point(|start| *start <= span.start);
+        let begin = *entry.lines.get(line.saturating_sub(1))? as usize;
+        let before = entry.text.get(begin..span.start as usize).map_or(0, |text| text.chars().count());
+        Some(Place { path: Arc::clone(&entry.path), file, span, line: clamp(line), column: clamp(before) + 1 })
+    }
+
+    /// A spot as people read it: `compose.yaml:12:5`, `variable TAG`, `image nginx:1 (ExposedPorts)`.
+    pub fn describe(&self, spot: Spot) -> Option<String> {
+        Some(match self.origin(spot)?.source {
+            Source::File { .. } => self.place(spot)?.to_string(),
+            Source::Variable { name, flag: false } => format!("variable {name}"),
+            Source::Variable { name, flag: true } => format!("--set {name}"),
+            Source::Default { rule } => format!("default ({rule})"),
+            Source::Image { reference, field } => format!("image {reference} ({field})"),
+            Source::Recorded { revision, place } => format!("{place} of revision {revision}"),
+            Source::Live { place } => format!("live {place}"),
+        })
+    }
+
+    /// What a file is for.
+    pub fn role(&self, file: FileId) -> Option<FileRole> {
+        self.read().files.get(file.0 as usize).map(|file| file.role)
+    }
+
+    /// Path and text of a file, for excerpts.
+    pub fn file(&self, file: FileId) -> Option<(Arc<str>, Arc<str>)> {
+        self.read().files.get(file.0 as usize).map(|file| (Arc::clone(&file.path), Arc::clone(&file.text)))
+    }
+
+    /// Everything a set leads to: its members, what they were made of and what they displaced, each once.
+    pub fn reachable(&self, sources: Sources) -> Vec<Spot> {
+        let mut found = std::collections::BTreeSet::new();
+        let mut open = self.spots(sources);
+        while let Some(spot) = open.pop() {
+            if !found.insert(spot) {
+                continue;
+            }
+            if let Some(origin) = self.origin(spot) {
+                open.extend(origin.displaced);
+                open.extend(self.spots(origin.made_of));
+            }
+        }
+        found.into_iter().collect()
+    }
+}
+
+/// Files above 4 GiB are refused long before; a place beyond is then merely imprecise.
+fn clamp(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+impl fmt::Debug for Origins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = self.read();
+        write!(f, "{} places in {} files", inner.entries.len(), inner.files.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_columns_count_from_one_in_characters() {
+        let origins = Origins::new();
+        let file = origins.add_file("compose.yaml", FileRole::Compose, "a: 1\nä: é\n");
+        assert_eq!(origins.describe(origins.in_file(file, 0..1)).as_deref(), Some("compose.yaml:1:1"));
+        assert_eq!(origins.describe(origins.in_file(file, 9..11)).as_deref(), Some("compose.yaml:2:4"));
+        assert_eq!(origins.describe(Spot::NOWHERE), None);
+    }
+
+    #[test]
+    fn sets_are_sorted_unique_and_equal_when_their_members_are() {
+        let origins = Origins::new();
+        let one = origins.add(Source::Variable { name: "A".into(), flag: false });
+        let two = origins.add(Source::Default { rule: "x" });
+        let three = origins.derive(one, Some(two), Sources::NONE);
+        let set = origins.union([three, one, Spot::NOWHERE, one]);
+        assert_eq!(set, origins.union([one, three]));
+        assert_eq!(origins.spots(set), [one, three]);
+        assert_eq!(origins.union([one]), Sources::from(one));
+        assert_eq!(origins.reachable(Sources::from(three)), [two, three]);
+    }
+}

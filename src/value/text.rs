@@ -1,0 +1,249 @@
+//! Strings that know which of their bytes came from elsewhere.
+
+use std::{fmt, ops::Range};
+
+use super::{Exposure, Masked, SecretId, Secrets, Sources, Spot};
+
+/// A string with the parts that came from elsewhere marked: `postgres://u:${PW}@db` has one mark, secret
+/// when `PW` is. A transformation that cannot carry marks makes the whole string secret.
+#[derive(Clone, Default)]
+pub struct Text {
+    text: Box<str>,
+    marks: Option<Box<[Mark]>>,
+}
+
+/// A part of a [`Text`] that interpolation, or concealment, put in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mark {
+    /// Byte range in the text.
+    pub range: Range<u32>,
+    /// Where the part came from.
+    pub spot: Spot,
+    /// Set when the part must not be shown.
+    pub secret: Option<SecretId>,
+}
+
+impl Text {
+    /// A string all of which was written where it stands.
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self { text: text.into(), marks: None }
+    }
+
+    /// A string that is secret as a whole; `name` says what holds it.
+    pub fn secret(text: &str, name: &str, spot: Spot, secrets: &Secrets) -> Self {
+        let id = secrets.conceal(text.as_bytes(), name, spot.into());
+        let range = 0..u32::try_from(text.len()).unwrap_or(u32::MAX);
+        Self { text: text.into(), marks: Some(Box::new([Mark { range, spot, secret: Some(id) }])) }
+    }
+
+    /// This string, secret as a whole from now on; marks inside it are kept as sources by the caller's spot.
+    pub fn concealed(&self, name: &str, spot: Spot, secrets: &Secrets) -> Self {
+        if self.text.is_empty() { self.clone() } else { Self::secret(&self.text, name, spot, secrets) }
+    }
+
+    /// The string, unless a part of it is secret.
+    pub fn plain(&self) -> Option<&str> {
+        if self.is_secret() { None } else { Some(&self.text) }
+    }
+
+    /// The string with its secrets.
+    pub fn expose(&self, _right: &Exposure) -> &str {
+        &self.text
+    }
+
+    /// The string with its secrets, for the rooms that make values: `value` and `compose`. A test looks
+    /// for other callers.
+    pub(crate) fn raw(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether any part must not be shown.
+    pub fn is_secret(&self) -> bool {
+        self.marks().iter().any(|mark| mark.secret.is_some())
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// The marked parts, in order, never overlapping.
+    pub fn marks(&self) -> &[Mark] {
+        self.marks.as_deref().unwrap_or_default()
+    }
+
+    /// The spots of all marked parts.
+    pub fn mark_spots(&self) -> impl Iterator<Item = Spot> + '_ {
+        self.marks().iter().map(|mark| mark.spot)
+    }
+
+    /// As it may be shown.
+    pub fn masked(&self) -> Masked {
+        let mut out = String::with_capacity(self.text.len());
+        let mut at = 0;
+        for mark in self.marks() {
+            let Some(id) = mark.secret else { continue };
+            out.push_str(self.text.get(at..mark.range.start as usize).unwrap_or_default());
+            out.push_str(&id.to_string());
+            at = mark.range.end as usize;
+        }
+        out.push_str(self.text.get(at..).unwrap_or_default());
+        Masked::concealed(out)
+    }
+
+    /// A part of the string with its marks. Out of range or inside a character: empty.
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        let text = self.text.get(range.clone()).unwrap_or_default();
+        let mut builder = TextBuilder::default();
+        let mut at = range.start;
+        for mark in self.marks() {
+            let (start, end) = (mark.range.start as usize, mark.range.end as usize);
+            if end <= range.start || start >= range.end {
+                continue;
+            }
+            let (start, end) = (start.max(range.start), end.min(range.end));
+            builder.push(text.get(at - range.start..start - range.start).unwrap_or_default());
+            builder.push_marked(
+                text.get(start - range.start..end - range.start).unwrap_or_default(),
+                mark.spot,
+                mark.secret,
+            );
+            at = end;
+        }
+        builder.push(text.get(at - range.start..).unwrap_or_default());
+        builder.finish()
+    }
+
+    /// The pieces in order: each a string and the mark it carries, if any.
+    pub fn pieces(&self) -> Vec<(&str, Option<(Spot, Option<SecretId>)>)> {
+        let mut out = Vec::new();
+        let mut at = 0;
+        for mark in self.marks() {
+            let before = self.text.get(at..mark.range.start as usize).unwrap_or_default();
+            if !before.is_empty() {
+                out.push((before, None));
+            }
+            let inside = self.text.get(mark.range.start as usize..mark.range.end as usize).unwrap_or_default();
+            out.push((inside, Some((mark.spot, mark.secret))));
+            at = mark.range.end as usize;
+        }
+        let rest = self.text.get(at..).unwrap_or_default();
+        if !rest.is_empty() {
+            out.push((rest, None));
+        }
+        out
+    }
+}
+
+/// Puts a [`Text`] together piece by piece.
+#[derive(Default)]
+pub struct TextBuilder {
+    text: String,
+    marks: Vec<Mark>,
+}
+
+impl TextBuilder {
+    /// Appends what carries no mark.
+    pub fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// Appends a marked part.
+    pub fn push_marked(&mut self, text: &str, spot: Spot, secret: Option<SecretId>) {
+        let start = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
+        self.text.push_str(text);
+        let end = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
+        if end > start || secret.is_none() {
+            self.marks.push(Mark { range: start..end, spot, secret });
+        }
+    }
+
+    /// Appends another text with its marks.
+    pub fn push_text(&mut self, text: &Text) {
+        for (piece, mark) in text.pieces() {
+            match mark {
+                Some((spot, secret)) => self.push_marked(piece, spot, secret),
+                None => self.push(piece),
+            }
+        }
+    }
+
+    /// The finished text.
+    pub fn finish(self) -> Text {
+        Text { text: self.text.into(), marks: (!self.marks.is_empty()).then(|| self.marks.into()) }
+    }
+}
+
+/// Equality of what is written, as the machine sees it; marks do not count.
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Text {}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl std::hash::Hash for Text {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.masked(), f)
+    }
+}
+
+/// The sources of a text written at `spot`: that place and those of its marks.
+impl Text {
+    /// See above; `origins` interns the set.
+    pub fn sources(&self, spot: Spot, origins: &super::Origins) -> Sources {
+        if self.marks.is_none() { spot.into() } else { origins.union(self.mark_spots().chain([spot])) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_secret_part_is_concealed() {
+        let secrets = Secrets::default();
+        let id = secrets.conceal(b"hunter2", "PW", Sources::NONE);
+        let mut builder = TextBuilder::default();
+        builder.push("postgres://u:");
+        builder.push_marked("hunter2", Spot::NOWHERE, Some(id));
+        builder.push("@db");
+        let text = builder.finish();
+        assert_eq!(text.masked().as_str(), "postgres://u:‹secret #1›@db");
+        assert_eq!(text.plain(), None);
+        assert_eq!(text.slice(13..20).masked().as_str(), "‹secret #1›");
+        assert_eq!(text.slice(0..8).plain(), Some("postgres"));
+        assert_eq!(format!("{text:?}"), "\"postgres://u:‹secret #1›@db\"");
+    }
+}
