@@ -114,7 +114,7 @@ fn forms_of(bytes: &[u8]) -> Vec<String> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         forms.push(text.to_owned());
         let json = serde_json::Value::from(text).to_string();
-        forms.push(json.trim_matches('"').to_owned());
+        forms.push(json.get(1..json.len() - 1).unwrap_or_default().to_owned());
         forms.push(percent_escaped(text));
         let trimmed = text.trim();
         if trimmed.len() >= SHORTEST_SEARCHED {
