@@ -2,5 +2,8 @@
 
 pub mod compose;
 pub mod diagnostic;
+pub mod plan;
+pub mod platform;
+pub mod target;
 pub mod value;
 pub mod yaml;
