@@ -1,3 +1,33 @@
-//! Compose files to a typed model, exactly as Docker Compose loads them.
+//! Compose files to a typed model, exactly as Docker Compose loads them: one module per stage.
 
+mod bind;
+mod canonical;
+pub(crate) mod codes;
+mod conceal;
+mod consistency;
+mod contents;
+mod discover;
+mod dotenv;
+mod extends;
+mod include;
+mod interpolate;
+mod load;
+mod merge;
 pub mod model;
+mod normalize;
+mod paths;
+mod request;
+mod schema;
+mod select;
+mod short;
+mod stage;
+mod table;
+mod typed;
+mod unique;
+mod units;
+mod variables;
+
+pub use bind::Bind;
+pub use conceal::name_says_so;
+pub use load::{Configuration, Loaded, configuration, load};
+pub use request::{FileKind, Files, Request, Skip, clean, directory, join};

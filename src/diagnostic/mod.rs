@@ -3,6 +3,8 @@
 
 mod code;
 mod finding;
+mod nearest;
 
 pub use code::{Code, Severity, codes};
 pub use finding::{Finding, Findings, Label};
+pub use nearest::nearest;

@@ -20,8 +20,8 @@ impl fmt::Display for SecretId {
     }
 }
 
-/// The right to read secret bytes. Made in two rooms only: the encoders of `platform`, and the `config`
-/// command, which prints what Docker Compose prints. A test looks for a third.
+/// The right to read secret bytes. Made in two places only: the encoders of `platform`, and
+/// [`Configuration`](crate::compose::Configuration), which is what Docker Compose prints. A test looks for a third.
 pub struct Exposure(());
 
 impl Exposure {

@@ -70,6 +70,16 @@ macro_rules! part {
             pub extensions: indexmap::IndexMap<$crate::value::Name, $crate::value::Node>,
         }
 
+        impl $crate::compose::bind::Bind for $part {
+            fn bind(tree: &$crate::yaml::Tree, origins: &$crate::value::Origins) -> Result<Self, $crate::diagnostic::Finding> {
+                Ok(Self {
+                    $($field: $crate::compose::bind::field(
+                        tree, $crate::compose::model::field::part!(@name $field $($name)?), origins)?,)*
+                    extensions: $crate::compose::bind::extensions(tree, origins),
+                })
+            }
+        }
+
         impl $crate::compose::model::Shape for $part {
             fn shape(path: &str, visit: &mut dyn FnMut(&str, $crate::compose::model::ShapeKind)) {
                 visit(path, $crate::compose::model::ShapeKind::Part);

@@ -1,0 +1,341 @@
+//! `${VARIABLE}` and what comes with it, in every string value; and the casts that follow.
+//!
+//! What a variable put in stays marked with the place of the variable, and secret where the variable is.
+
+use std::sync::LazyLock;
+
+use super::{
+    codes,
+    table::{At, Table},
+    variables::Variables,
+};
+use crate::{
+    diagnostic::{Finding, Findings},
+    value::{Masked, Spot, Text, TextBuilder},
+    yaml::{Scalar, Tree},
+};
+
+/// What a substitution can go wrong with.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// `${…}` that is none of the forms.
+    Invalid,
+    /// `${NAME:?message}`.
+    Required { name: String, message: Text },
+}
+
+/// Replaces every form in a template. `unset` hears of variables that have no value and no default.
+pub(super) fn substitute(template: &str, variables: &Variables, unset: &mut dyn FnMut(&str)) -> Result<Text, Refused> {
+    let mut out = TextBuilder::default();
+    substitute_into(&mut out, template, &|name| variables.get(name).cloned(), unset)?;
+    Ok(out.finish())
+}
+
+type Lookup<'a> = dyn Fn(&str) -> Option<crate::value::Located<Text>> + 'a;
+
+/// The same with any way to find a variable: `.env` files read their own earlier lines too.
+pub(super) fn substitute_with(
+    template: &str,
+    lookup: &Lookup<'_>,
+    unset: &mut dyn FnMut(&str),
+) -> Result<Text, Refused> {
+    let mut out = TextBuilder::default();
+    substitute_into(&mut out, template, lookup, unset)?;
+    Ok(out.finish())
+}
+
+fn substitute_into(
+    out: &mut TextBuilder,
+    template: &str,
+    lookup: &Lookup<'_>,
+    unset: &mut dyn FnMut(&str),
+) -> Result<(), Refused> {
+    let mut rest = template;
+    while let Some(dollar) = rest.find('$') {
+        out.push(rest.get(..dollar).unwrap_or_default());
+        let after = rest.get(dollar + 1..).unwrap_or_default();
+        if let Some(behind) = after.strip_prefix('$') {
+            out.push("$");
+            rest = behind;
+        } else if let Some(inside) = after.strip_prefix('{') {
+            rest = braced(out, inside, lookup, unset)?;
+        } else {
+            let length = name_length(after);
+            if length == 0 {
+                out.push("$");
+                rest = after;
+            } else {
+                let (name, behind) = after.split_at(length);
+                insert(out, name, lookup, unset);
+                rest = behind;
+            }
+        }
+    }
+    out.push(rest);
+    Ok(())
+}
+
+fn name_length(text: &str) -> usize {
+    let first = text.bytes().next().is_some_and(|b| b == b'_' || b.is_ascii_alphabetic());
+    if first { text.bytes().take_while(|b| *b == b'_' || b.is_ascii_alphanumeric()).count() } else { 0 }
+}
+
+fn insert(out: &mut TextBuilder, name: &str, lookup: &Lookup<'_>, unset: &mut dyn FnMut(&str)) {
+    match lookup(name) {
+        Some(found) => push_variable(out, &found),
+        None => unset(name),
+    }
+}
+
+/// A variable's value as one mark; secret as a whole when a part of it is.
+fn push_variable(out: &mut TextBuilder, found: &crate::value::Located<Text>) {
+    let mut at_least_one = false;
+    for (piece, mark) in found.value.pieces() {
+        out.push_marked(piece, found.spot, mark.and_then(|(_, secret)| secret));
+        at_least_one = true;
+    }
+    if !at_least_one {
+        out.push_marked("", found.spot, None);
+    }
+}
+
+/// Reads what follows `${` and gives what is left behind it.
+fn braced<'t>(
+    out: &mut TextBuilder,
+    inside: &'t str,
+    lookup: &Lookup<'_>,
+    unset: &mut dyn FnMut(&str),
+) -> Result<&'t str, Refused> {
+    let length = name_length(inside);
+    if length == 0 {
+        return Err(Refused::Invalid);
+    }
+    let (name, after) = inside.split_at(length);
+    if let Some(behind) = after.strip_prefix('}') {
+        insert(out, name, lookup, unset);
+        return Ok(behind);
+    }
+    let operator = [":-", ":+", ":?", "-", "+", "?"].into_iter().find(|operator| after.starts_with(operator));
+    let Some(operator) = operator else { return Err(Refused::Invalid) };
+    // The reference's expression reaches to the last brace of the line, then cuts at the balanced one.
+    let line = after.find('\n').map_or(after, |end| after.get(..end).unwrap_or_default());
+    let Some(last) = line.rfind('}') else { return Err(Refused::Invalid) };
+    let end = balanced(after.get(..=last).unwrap_or_default()).unwrap_or(last);
+    let word = after.get(operator.len()..end).unwrap_or_default();
+    let behind = after.get(end + 1..).unwrap_or_default();
+    let value = lookup(name);
+    let filled = value.as_ref().is_some_and(|value| !operator.starts_with(':') || !value.value.is_empty());
+    match operator.trim_start_matches(':') {
+        "-" if !filled => substitute_into(out, word, lookup, unset)?,
+        "+" if filled => substitute_into(out, word, lookup, unset)?,
+        "?" if !filled => {
+            let mut message = TextBuilder::default();
+            substitute_into(&mut message, word, lookup, unset)?;
+            return Err(Refused::Required { name: name.to_owned(), message: message.finish() });
+        }
+        _ => {
+            if let Some(found) = &value {
+                push_variable(out, found);
+            }
+        }
+    }
+    Ok(behind)
+}
+
+/// Where the brace that closes `${` stands in what follows the name. The character right behind an opening
+/// brace is passed over unseen.
+fn balanced(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut open = 1_i32;
+    let mut index = 0;
+    while let Some(byte) = bytes.get(index) {
+        match byte {
+            b'}' => {
+                open -= 1;
+                if open == 0 {
+                    return Some(index);
+                }
+            }
+            b'{' => {
+                open += 1;
+                index += 1;
+            }
+            _ => {}
+        }
+        index += 1;
+    }
+    None
+}
+
+/// What a string becomes where the model wants something else.
+#[derive(Clone, Copy, Debug)]
+enum Cast {
+    Bool,
+    Integer,
+    Float,
+}
+
+static CASTS: LazyLock<Table<Cast>> = LazyLock::new(|| {
+    use Cast::{Bool, Float, Integer};
+    Table::new([
+        ("networks.*.external", Bool),
+        ("networks.*.internal", Bool),
+        ("networks.*.attachable", Bool),
+        ("networks.*.enable_ipv4", Bool),
+        ("networks.*.enable_ipv6", Bool),
+        ("volumes.*.external", Bool),
+        ("secrets.*.external", Bool),
+        ("configs.*.external", Bool),
+        ("{containers}.cpu_count", Integer),
+        ("{containers}.cpu_percent", Float),
+        ("{containers}.cpu_period", Integer),
+        ("{containers}.cpu_quota", Integer),
+        ("{containers}.cpu_rt_period", Integer),
+        ("{containers}.cpu_rt_runtime", Integer),
+        ("{containers}.cpus", Float),
+        ("{containers}.cpu_shares", Integer),
+        ("{containers}.init", Bool),
+        ("{containers}.oom_kill_disable", Bool),
+        ("{containers}.oom_score_adj", Integer),
+        ("{containers}.pids_limit", Integer),
+        ("{containers}.privileged", Bool),
+        ("{containers}.read_only", Bool),
+        ("{containers}.ulimits.*", Integer),
+        ("{containers}.ulimits.*.hard", Integer),
+        ("{containers}.ulimits.*.soft", Integer),
+        ("{containers}.volumes.*.read_only", Bool),
+        ("{containers}.volumes.*.volume.nocopy", Bool),
+        ("{services,jobs}.*.depends_on.*.required", Bool),
+        ("{services,jobs}.*.depends_on.*.restart", Bool),
+        ("{services,jobs}.*.healthcheck.retries", Integer),
+        ("{services,jobs}.*.healthcheck.disable", Bool),
+        ("{services,jobs}.*.ports.*.target", Integer),
+        ("{services,jobs}.*.stdin_open", Bool),
+        ("{services,jobs}.*.tty", Bool),
+        ("services.*.deploy.replicas", Integer),
+        ("services.*.deploy.update_config.parallelism", Integer),
+        ("services.*.deploy.update_config.max_failure_ratio", Float),
+        ("services.*.deploy.rollback_config.parallelism", Integer),
+        ("services.*.deploy.rollback_config.max_failure_ratio", Float),
+        ("services.*.deploy.restart_policy.max_attempts", Integer),
+        ("services.*.deploy.placement.max_replicas_per_node", Integer),
+        ("services.*.scale", Integer),
+    ])
+});
+
+/// Interpolates and casts every string below a document's root.
+pub(super) fn interpolate(root: &mut Tree, variables: &Variables, findings: &mut Findings) -> Result<(), Finding> {
+    walk(root, Some(&CASTS), &At::ROOT, variables, findings)
+}
+
+fn walk(
+    tree: &mut Tree,
+    table: Option<&Table<Cast>>,
+    at: &At<'_>,
+    variables: &Variables,
+    findings: &mut Findings,
+) -> Result<(), Finding> {
+    match &mut tree.value {
+        Scalar::Mapping(mapping) => {
+            for (key, entry) in &mut mapping.entries {
+                walk(&mut entry.tree, table.and_then(|table| table.step(key)), &at.key(key), variables, findings)?;
+            }
+        }
+        Scalar::Sequence(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                walk(item, table.and_then(Table::item), &at.item(index), variables, findings)?;
+            }
+        }
+        Scalar::Text(text) => {
+            if text.raw().contains('$') {
+                let spot = tree.spot;
+                let mut missing = Vec::new();
+                let result = substitute(text.raw(), variables, &mut |name| missing.push(name.to_owned()));
+                for name in missing {
+                    findings.push(
+                        Finding::new(
+                            &codes::VARIABLE_UNSET,
+                            Masked::words(format!("the variable {name} is not set; it counts as empty")),
+                            spot,
+                        )
+                        .at(at.to_string())
+                        .help(Masked::words(format!("set it, or write `${{{name}:-default}}`"))),
+                    );
+                }
+                let replaced = result.map_err(|refused| refused_at(refused, spot, at))?;
+                let made_of = variables.origins.union(replaced.mark_spots());
+                if made_of != crate::value::Sources::NONE {
+                    tree.spot = variables.origins.derive(spot, None, made_of);
+                }
+                *text = replaced;
+            }
+            if let Some(cast) = table.and_then(Table::rule) {
+                let value = cast_text(text, *cast).ok_or_else(|| {
+                    let wanted = match cast {
+                        Cast::Bool => "true or false",
+                        Cast::Integer => "a whole number",
+                        Cast::Float => "a number",
+                    };
+                    let words = format!("`{}` is not {wanted}", text.masked());
+                    Finding::new(&codes::WRONG_TYPE, Masked::words(words), tree.spot).at(at.to_string())
+                })?;
+                tree.value = value;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn refused_at(refused: Refused, spot: Spot, at: &At<'_>) -> Finding {
+    match refused {
+        Refused::Invalid => Finding::new(&codes::INTERPOLATION, "this is not a form of `${…}`".into(), spot)
+            .help("write `$$` for a dollar sign that is meant as one"),
+        Refused::Required { name, message } => {
+            let words = if message.is_empty() {
+                format!("the variable {name} is required and has no value")
+            } else {
+                format!("the variable {name} is required and has no value: {}", message.masked())
+            };
+            Finding::new(&codes::VARIABLE_REQUIRED, Masked::words(words), spot)
+                .help(Masked::words(format!("set {name} in the environment, in .env, or with `--set {name}=…`")))
+        }
+    }
+    .at(at.to_string())
+}
+
+fn cast_text(text: &Text, cast: Cast) -> Option<Scalar> {
+    let raw = text.raw();
+    match cast {
+        Cast::Bool => boolean(raw).map(Scalar::Bool),
+        Cast::Integer => integer(raw).map(Scalar::Integer),
+        Cast::Float => float(raw).map(Scalar::Float),
+    }
+}
+
+/// The words that stand for true and false after substitution.
+pub(super) fn boolean(raw: &str) -> Option<bool> {
+    match raw.to_ascii_lowercase().as_str() {
+        "true" | "y" | "yes" | "on" => Some(true),
+        "false" | "n" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+/// A decimal number, as Go's `Atoi`.
+pub(super) fn integer(raw: &str) -> Option<i64> {
+    let digits = raw.strip_prefix(['-', '+']).unwrap_or(raw);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) { None } else { raw.parse().ok() }
+}
+
+/// A number, as Go's `ParseFloat`.
+pub(super) fn float(raw: &str) -> Option<f64> {
+    let lower = raw.to_ascii_lowercase();
+    let unsigned = lower.strip_prefix(['-', '+']).unwrap_or(&lower);
+    if matches!(unsigned, "inf" | "infinity" | "nan") || unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+    {
+        raw.parse().ok()
+    } else {
+        None
+    }
+}

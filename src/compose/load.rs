@@ -1,0 +1,435 @@
+//! The whole way from a request to a model.
+
+use std::{collections::HashMap, sync::Arc};
+
+use serde_json::Value as Json;
+
+use super::{
+    bind, conceal, consistency, contents, discover, dotenv,
+    model::Project,
+    normalize,
+    request::{Files, Request},
+    select,
+    stage::{Loader, Place},
+    typed,
+    variables::Variables,
+};
+use crate::{
+    compose::codes,
+    diagnostic::{Finding, Findings},
+    value::{Exposure, FileRole, Located, Masked, Origins, Secrets, Spot, Text},
+    yaml::{Entry, Mapping, Scalar, Tree},
+};
+
+/// A loaded application and what is worth knowing about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The application.
+    pub project: Project,
+    /// Warnings and notes; no errors.
+    pub findings: Findings,
+}
+
+/// Loads an application into the typed model.
+///
+/// Errors are everything that Docker Compose would refuse, with their places.
+pub fn load(
+    request: &Request,
+    files: &dyn Files,
+    origins: &Arc<Origins>,
+    concealed: &Arc<Secrets>,
+) -> Result<Loaded, Findings> {
+    let mut resolved = resolve(request, files, origins, concealed)?;
+    let contents = if request.contents { contents::read(&mut resolved, files) } else { indexmap::IndexMap::new() };
+    let project = bind::project(resolved.tree, resolved.name, &resolved.directory, contents, origins, concealed)?;
+    Ok(Loaded { project, findings: resolved.findings })
+}
+
+/// What `docker compose config` prints, before it is written down.
+#[derive(Debug)]
+pub struct Configuration {
+    tree: Tree,
+    name: Box<str>,
+    raw: bool,
+    /// Warnings and notes.
+    pub findings: Findings,
+}
+
+/// Loads an application for printing, with the stages left out that the request says.
+pub fn configuration(
+    request: &Request,
+    files: &dyn Files,
+    origins: &Arc<Origins>,
+    concealed: &Arc<Secrets>,
+) -> Result<Configuration, Findings> {
+    let resolved = resolve(request, files, origins, concealed)?;
+    let raw = request.skip.interpolation;
+    Ok(Configuration { tree: resolved.tree, name: resolved.name.value, raw, findings: resolved.findings })
+}
+
+impl Configuration {
+    /// As `docker compose config --format json` prints it, secrets in clear.
+    pub fn clear(&self) -> Json {
+        self.shape(self.tree.expose(&Exposure::granted()), false)
+    }
+
+    /// As `docker compose config` prints it in YAML, with `x-*` entries everywhere; secrets in clear.
+    pub fn clear_with_extensions(&self) -> Json {
+        self.shape(self.tree.expose(&Exposure::granted()), true)
+    }
+
+    /// With secrets concealed.
+    pub fn masked(&self) -> Json {
+        self.shape(self.tree.masked(), true)
+    }
+
+    fn shape(&self, mut json: Json, everything: bool) -> Json {
+        if let Json::Object(root) = &mut json {
+            let mut out = serde_json::Map::new();
+            out.insert("name".to_owned(), Json::from(&*self.name));
+            root.remove("name");
+            if self.raw {
+                out.append(root);
+                return Json::Object(out);
+            }
+            root.remove("include");
+            if !everything {
+                root.remove("models");
+            }
+            out.insert(
+                "services".to_owned(),
+                root.remove("services").unwrap_or_else(|| Json::Object(serde_json::Map::new())),
+            );
+            for section in ["networks", "volumes", "secrets", "configs", "jobs", "models"] {
+                if let Some(part) =
+                    root.remove(section).filter(|part| part.as_object().is_some_and(|part| !part.is_empty()))
+                {
+                    out.insert(section.to_owned(), part);
+                }
+            }
+            out.append(root);
+            for section in ["services", "jobs", "networks", "volumes", "secrets", "configs"] {
+                for part in
+                    out.get_mut(section).and_then(Json::as_object_mut).into_iter().flat_map(|part| part.values_mut())
+                {
+                    if !everything {
+                        strip_extensions(part, 0);
+                    }
+                    if let Json::Object(part) = part {
+                        part.remove(normalize::SECRET_CONTENT);
+                        if section == "configs" && part.contains_key("environment") {
+                            part.remove("content");
+                        }
+                        if section == "services" {
+                            part.remove("extends");
+                        }
+                    }
+                }
+            }
+            json = Json::Object(out);
+            double_dollars(&mut json);
+        }
+        json
+    }
+}
+
+/// `x-*` of parts; names of the user's own that begin so are values and stay.
+fn strip_extensions(json: &mut Json, depth: u32) {
+    const OWN_NAMES: &[&str] = &[
+        "labels",
+        "environment",
+        "annotations",
+        "args",
+        "driver_opts",
+        "options",
+        "sysctls",
+        "depends_on",
+        "networks",
+        "storage_opt",
+        "ulimits",
+        "additional_contexts",
+        "ssh",
+        "aux_addresses",
+        "models",
+    ];
+    match json {
+        Json::Object(map) => {
+            map.retain(|key, _| !key.starts_with("x-"));
+            for (key, value) in map {
+                if OWN_NAMES.contains(&key.as_str()) {
+                    if let Json::Object(inner) = value {
+                        inner.values_mut().for_each(|value| strip_extensions(value, depth + 1));
+                    }
+                } else {
+                    strip_extensions(value, depth + 1);
+                }
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(|item| strip_extensions(item, depth + 1)),
+        _ => {}
+    }
+}
+
+fn double_dollars(json: &mut Json) {
+    match json {
+        Json::String(text) if text.contains('$') => *text = text.replace('$', "$$"),
+        Json::Array(items) => items.iter_mut().for_each(double_dollars),
+        Json::Object(map) => {
+            if map.keys().any(|key| key.contains('$')) {
+                *map = std::mem::take(map).into_iter().map(|(key, value)| (key.replace('$', "$$"), value)).collect();
+            }
+            map.values_mut().for_each(double_dollars);
+        }
+        _ => {}
+    }
+}
+
+/// A model that is done, with what belongs to it.
+pub(super) struct Resolved {
+    pub(super) tree: Tree,
+    pub(super) name: Located<Box<str>>,
+    pub(super) directory: String,
+    pub(super) findings: Findings,
+    pub(super) origins: Arc<Origins>,
+    pub(super) concealed: Arc<Secrets>,
+}
+
+fn resolve(
+    request: &Request,
+    files: &dyn Files,
+    origins: &Arc<Origins>,
+    concealed: &Arc<Secrets>,
+) -> Result<Resolved, Findings> {
+    let mut variables = Variables::new(&request.secrets, origins, concealed);
+    let found = discover::discover(request, files, &mut variables)?;
+    let mut loader = Loader {
+        files,
+        origins: Arc::clone(origins),
+        skip: request.skip,
+        home: request.environment.get("HOME").filter(|home| !home.is_empty()).cloned(),
+        standard_input: request.standard_input.as_deref(),
+        shown_from: request.working_directory.clone(),
+        findings: Findings::new(),
+        read: HashMap::new(),
+    };
+    let declared = declared_name(&mut loader, &found.files, &variables, request)?;
+    let name = discover::project_name(request, &found, declared, &variables)?;
+    variables.set("COMPOSE_PROJECT_NAME", Located::new(Text::from(&*name.value), name.spot));
+    let place = Place { absolute: found.directory.clone(), base: found.directory.clone() };
+    let mut tree = loader.model(&found.files, &place, &variables, &[], !request.skip.path_resolution)?;
+    if tree.as_mapping().is_none_or(|root| root.entries.is_empty()) {
+        return Err(Finding::new(&codes::EMPTY, "the files declare nothing".into(), Spot::NOWHERE).into());
+    }
+    if !request.skip.normalization {
+        normalize::normalize(&mut tree, &name.value, &variables)?;
+    }
+    let mut findings = loader.findings;
+    if !request.skip.interpolation {
+        if let Some(root) = tree.as_mapping_mut() {
+            root.remove("name");
+        }
+        typed::typed(&mut tree)?;
+        let profiles = match &request.profiles {
+            Some(profiles) => profiles.clone(),
+            None => variables
+                .raw("COMPOSE_PROFILES")
+                .map(|list| list.split(',').map(|profile| profile.trim().to_owned()).collect())
+                .unwrap_or_default(),
+        };
+        let mut disabled = select::profiles(&mut tree, &profiles);
+        select::services(&mut tree, &mut disabled, &request.services)?;
+        if !request.skip.consistency {
+            let inconsistent = consistency::check(&tree, &disabled);
+            if inconsistent.has_errors() {
+                return Err(inconsistent);
+            }
+            findings.extend(inconsistent);
+        }
+        if !request.skip.environment_resolution {
+            environment_files(&mut tree, files, &variables, &request.working_directory)?;
+        }
+        label_files(&mut tree, files, &variables, &request.working_directory)?;
+        conceal_environment(&mut tree, &variables);
+        select::unused(&mut tree);
+    }
+    Ok(Resolved {
+        tree,
+        name,
+        directory: found.directory,
+        findings,
+        origins: Arc::clone(origins),
+        concealed: Arc::clone(concealed),
+    })
+}
+
+/// `name:` of the last file that sets it, with its variables replaced.
+fn declared_name(
+    loader: &mut Loader<'_>,
+    files: &[String],
+    variables: &Variables,
+    request: &Request,
+) -> Result<Option<Located<Text>>, Findings> {
+    let mut declared = None;
+    for path in files {
+        let Ok(documents) = loader.documents(path) else { continue };
+        for document in documents {
+            if let Some(name) = document.root.get("name")
+                && let Some(text) = name.as_text().filter(|text| !text.is_empty())
+            {
+                declared = Some(Located::new(text.clone(), name.spot));
+            }
+        }
+    }
+    let Some(declared) = declared else { return Ok(None) };
+    if request.skip.interpolation {
+        return Ok(Some(declared));
+    }
+    let mut tree = Tree::mapping(declared.spot);
+    if let Some(root) = tree.as_mapping_mut() {
+        root.set("name", Tree::text(declared.value, declared.spot));
+    }
+    let mut unset = Findings::new();
+    super::interpolate::interpolate(&mut tree, variables, &mut unset)?;
+    Ok(tree.get("name").and_then(Tree::as_text).map(|text| Located::new(text.clone(), declared.spot)))
+}
+
+fn services_mut(tree: &mut Tree) -> impl Iterator<Item = (&Box<str>, &mut Tree)> {
+    tree.get_mut("services")
+        .and_then(Tree::as_mapping_mut)
+        .into_iter()
+        .flat_map(|mapping| mapping.entries.iter_mut().map(|(name, entry)| (name, &mut entry.tree)))
+}
+
+fn shown<'p>(path: &'p str, from: &str) -> &'p str {
+    path.strip_prefix(from).and_then(|rest| rest.strip_prefix('/')).unwrap_or(path)
+}
+
+/// `env_file`: its variables go under those of `environment`.
+fn environment_files(tree: &mut Tree, files: &dyn Files, variables: &Variables, from: &str) -> Result<(), Findings> {
+    for (name, service) in services_mut(tree) {
+        let environment_spot = service.get("environment").map(|tree| tree.spot).unwrap_or_default();
+        let own =
+            match service.as_mapping_mut().and_then(|service| service.remove("environment")).map(|tree| tree.value) {
+                Some(Scalar::Mapping(mapping)) => mapping,
+                _ => Mapping::default(),
+            };
+        let mut merged = Mapping::default();
+        let listed = service.get("env_file").and_then(Tree::as_sequence).map(<[Tree]>::to_vec).unwrap_or_default();
+        for item in listed {
+            let Some(path) = item.get("path").and_then(Tree::raw) else { continue };
+            let path_shown = shown(path, from);
+            let required = !item.get("required").is_some_and(|required| matches!(required.value, Scalar::Bool(false)));
+            if matches!(files.kind(path), Ok(None)) {
+                if required {
+                    let finding = codes::unreadable(path_shown, &std::io::ErrorKind::NotFound.into());
+                    return Err(finding.label(item.spot, "named here").at(format!("services.{name}.env_file")).into());
+                }
+                continue;
+            }
+            let assignments = match item.get("format").and_then(Tree::raw) {
+                None | Some("") => {
+                    let outer = |name: &str| {
+                        variables.get(name).cloned().or_else(|| {
+                            let entry = own.entries.get(name).or_else(|| merged.entries.get(name))?;
+                            Some(Located::new(entry.tree.as_text()?.clone(), entry.tree.spot))
+                        })
+                    };
+                    dotenv::read(path, path_shown, FileRole::EnvFile, files, &variables.origins, &outer)
+                }
+                Some("raw") => dotenv::read_raw(path, path_shown, files, variables),
+                Some(format) => Err(Finding::new(
+                    &codes::INVALID_VALUE,
+                    Masked::words(format!("`{format}` is no format of such a file: leave it out, or write `raw`")),
+                    item.spot,
+                )),
+            };
+            let assignments = assignments.map_err(|finding| finding.at(format!("services.{name}.env_file")))?;
+            for (key, value) in assignments {
+                let text = match value.value {
+                    Some(text) => Some(Located::new(text, value.spot)),
+                    None => variables.get(&key).cloned(),
+                };
+                if let Some(text) = text {
+                    let spot = variables.origins.derive(text.spot, None, item.spot.into());
+                    merged.set(key, Tree::text(text.value, spot));
+                }
+            }
+        }
+        for (key, entry) in own.entries {
+            let below = merged.get(&key).map(|tree| tree.spot);
+            if entry.tree.is_null() && below.is_some() {
+                continue;
+            }
+            let mut tree = entry.tree;
+            if let Some(below) = below {
+                let made_of = variables.origins.origin(tree.spot).map(|origin| origin.made_of).unwrap_or_default();
+                tree.spot = variables.origins.derive(tree.spot, Some(below), made_of);
+            }
+            merged.entries.insert(key, Entry { key: entry.key, tree });
+        }
+        if let Some(service) = service.as_mapping_mut() {
+            service.remove("env_file");
+            if !merged.entries.is_empty() {
+                service.set("environment", Tree::new(Scalar::Mapping(merged), environment_spot));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `label_file`: its labels go under those of `labels`.
+fn label_files(tree: &mut Tree, files: &dyn Files, variables: &Variables, from: &str) -> Result<(), Findings> {
+    for (name, service) in services_mut(tree) {
+        let listed = service.get("label_file").and_then(Tree::as_sequence).map(<[Tree]>::to_vec).unwrap_or_default();
+        if listed.is_empty() {
+            continue;
+        }
+        let mut merged = Mapping::default();
+        for item in listed {
+            let Some(path) = item.raw() else { continue };
+            let at = format!("services.{name}.label_file");
+            if matches!(files.kind(path), Ok(None)) {
+                let finding = codes::unreadable(shown(path, from), &std::io::ErrorKind::NotFound.into());
+                return Err(finding.label(item.spot, "named here").at(at).into());
+            }
+            let outer = |name: &str| variables.get(name).cloned();
+            let assignments =
+                dotenv::read(path, shown(path, from), FileRole::EnvFile, files, &variables.origins, &outer)
+                    .map_err(|finding| finding.at(at))?;
+            for (key, value) in assignments {
+                let spot = variables.origins.derive(value.spot, None, item.spot.into());
+                merged.set(key, Tree::text(value.value.unwrap_or_default(), spot));
+            }
+        }
+        let own = match service.as_mapping_mut().and_then(|service| service.remove("labels")).map(|tree| tree.value) {
+            Some(Scalar::Mapping(mapping)) => mapping,
+            _ => Mapping::default(),
+        };
+        for (key, entry) in own.entries {
+            merged.entries.insert(key, entry);
+        }
+        if let Some(service) = service.as_mapping_mut()
+            && !merged.entries.is_empty()
+        {
+            service.set("labels", Tree::new(Scalar::Mapping(merged), Spot::NOWHERE));
+        }
+    }
+    Ok(())
+}
+
+/// Variables of containers are secret by their names, and passwords inside addresses are.
+fn conceal_environment(tree: &mut Tree, variables: &Variables) {
+    for (_, service) in services_mut(tree) {
+        let Some(environment) = service.get_mut("environment").and_then(Tree::as_mapping_mut) else { continue };
+        for (name, entry) in &mut environment.entries {
+            let spot = entry.tree.spot;
+            if let Scalar::Text(text) = &mut entry.tree.value {
+                *text = if conceal::name_says_so(name) {
+                    text.concealed(name, spot, &variables.concealed)
+                } else {
+                    conceal::credentials_in_url(text, name, spot, &variables.concealed)
+                };
+            }
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The stages of one file and of one model, in the reference's order (compose.md, section 1).
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    canonical, codes,
+    extends::Extender,
+    include,
+    interpolate::interpolate,
+    merge::{self, merge},
+    normalize::resolve_environment,
+    paths::Resolver,
+    request::{Files, Skip, directory, join},
+    schema, unique,
+    variables::Variables,
+};
+use crate::{
+    diagnostic::{Finding, Findings},
+    value::{FileRole, Masked, Origins, Spot},
+    yaml::{self, Mapping, Scalar, Tag, Tree},
+};
+
+/// Everything that stays the same while one application is loaded.
+pub(super) struct Loader<'a> {
+    pub(super) files: &'a dyn Files,
+    pub(super) origins: Arc<Origins>,
+    pub(super) skip: Skip,
+    pub(super) home: Option<String>,
+    /// What `-` reads.
+    pub(super) standard_input: Option<&'a [u8]>,
+    /// Paths are shown as the user would write them: from this directory on.
+    pub(super) shown_from: String,
+    pub(super) findings: Findings,
+    /// Documents by absolute path, as read.
+    pub(super) read: HashMap<String, Vec<yaml::Document>>,
+}
+
+/// Where a model is loaded: the directory that files are found from, and the one that paths in it become
+/// relative to (itself relative for what is included).
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) absolute: String,
+    pub(super) base: String,
+}
+
+/// Which stages run for a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stages {
+    pub(super) include: bool,
+    pub(super) extends: bool,
+    pub(super) validate: bool,
+}
+
+impl Stages {
+    pub(super) const ALL: Self = Self { include: true, extends: true, validate: true };
+    pub(super) const BASE: Self = Self { include: false, extends: false, validate: false };
+}
+
+/// Paths that `!reset` and `!override` clear in what came before.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Resets(Vec<Vec<Box<str>>>);
+
+impl Resets {
+    /// Takes the tagged parts out of a document, or notes them.
+    fn collect(tree: &mut Tree, path: &mut Vec<Box<str>>, into: &mut Self) -> bool {
+        match tree.tag {
+            Tag::Reset => {
+                into.add(path);
+                return false;
+            }
+            Tag::Override => {
+                into.add(path);
+                tree.tag = Tag::None;
+                return true;
+            }
+            Tag::None => {}
+        }
+        match &mut tree.value {
+            Scalar::Mapping(mapping) => mapping.entries.retain(|key, entry| {
+                path.push(key.clone());
+                let keep = Self::collect(&mut entry.tree, path, into);
+                path.pop();
+                keep
+            }),
+            Scalar::Sequence(items) => {
+                let mut index = 0;
+                items.retain_mut(|item| {
+                    path.push(format!("[{index}]").into());
+                    index += 1;
+                    let keep = Self::collect(item, path, into);
+                    path.pop();
+                    keep
+                });
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn add(&mut self, path: &[Box<str>]) {
+        self.0.push(path.to_vec());
+        // `x-develop` is read as `develop`.
+        if path.get(2).is_some_and(|step| &**step == "x-develop") {
+            let mut alias = path.to_vec();
+            if let Some(step) = alias.get_mut(2) {
+                *step = "develop".into();
+            }
+            self.0.push(alias);
+        }
+    }
+
+    /// Clears the paths in a model.
+    pub(super) fn apply(&self, tree: &mut Tree) {
+        for path in &self.0 {
+            Self::clear(tree, path);
+        }
+    }
+
+    fn clear(tree: &mut Tree, path: &[Box<str>]) {
+        let (Some((first, rest)), Some(mapping)) = (path.split_first(), tree.as_mapping_mut()) else { return };
+        if rest.is_empty() {
+            mapping.remove(first);
+        } else if let Some(next) = mapping.get_mut(first) {
+            Self::clear(next, rest);
+        }
+    }
+}
+
+impl Loader<'_> {
+    /// A path as the user would write it.
+    pub(super) fn show(&self, path: &str) -> String {
+        path.strip_prefix(&self.shown_from)
+            .and_then(|rest| rest.strip_prefix('/'))
+            .map_or_else(|| path.to_owned(), str::to_owned)
+    }
+
+    /// The documents of a file; `-` is standard input.
+    pub(super) fn documents(&mut self, path: &str) -> Result<Vec<yaml::Document>, Findings> {
+        if let Some(known) = self.read.get(path) {
+            return Ok(known.clone());
+        }
+        let shown = if path == "-" { "standard input".to_owned() } else { self.show(path) };
+        let documents = if path == "-" {
+            let bytes = self.standard_input.unwrap_or_default();
+            yaml::parse(bytes, &shown, FileRole::Compose, &self.origins)?
+        } else {
+            let bytes = self.files.read(path).map_err(|error| codes::unreadable(&shown, &error))?;
+            yaml::parse(&bytes, &shown, FileRole::Compose, &self.origins)?
+        };
+        self.read.insert(path.to_owned(), documents.clone());
+        Ok(documents)
+    }
+
+    /// Stages B to R: every file onto the ones before, then what holds for the whole.
+    pub(super) fn model(
+        &mut self,
+        paths: &[String],
+        place: &Place,
+        variables: &Variables,
+        included: &[String],
+        resolve_paths: bool,
+    ) -> Result<Tree, Findings> {
+        let mut model = Tree::mapping(Spot::NOWHERE);
+        for path in paths {
+            (model, _) = self.file(path, model, place, variables, included, Stages::ALL)?;
+        }
+        canonical::defaults(&mut model);
+        canonical::validate(&model)?;
+        if resolve_paths {
+            self.resolver(&place.base).resolve(&mut model)?;
+        }
+        resolve_environment(&mut model, variables);
+        Ok(model)
+    }
+
+    pub(super) fn resolver<'s>(&'s self, base: &'s str) -> Resolver<'s> {
+        Resolver { base, home: self.home.as_deref(), files: self.files }
+    }
+
+    /// Stages B to N of one file, onto `model`.
+    pub(super) fn file(
+        &mut self,
+        path: &str,
+        mut model: Tree,
+        place: &Place,
+        variables: &Variables,
+        included: &[String],
+        stages: Stages,
+    ) -> Result<(Tree, Resets), Findings> {
+        let mut last = Resets::default();
+        for document in self.documents(path)? {
+            let mut root = document.root;
+            let mut resets = Resets::default();
+            if document.tagged {
+                Resets::collect(&mut root, &mut Vec::new(), &mut resets);
+            }
+            if root.as_mapping().is_none() {
+                let words = if root.is_null() { "the file is empty" } else { "a Compose file is a mapping" };
+                return Err(Finding::new(&codes::NOT_A_MAPPING, words.into(), root.spot).into());
+            }
+            if !self.skip.interpolation {
+                interpolate(&mut root, variables, &mut self.findings)?;
+            }
+            no_special_numbers(&root)?;
+            promote_aliases(&mut root, &self.origins)?;
+            if stages.include {
+                let mut chain = included.to_vec();
+                chain.push(path.to_owned());
+                include::apply(self, &mut root, place, variables, &chain, &resets)?;
+            }
+            resets.apply(&mut model);
+            if stages.extends {
+                Extender { loader: self, place, variables, resets: &resets }.apply(&mut root, path)?;
+            }
+            model = merge(model, root, &self.origins)?;
+            unique::enforce(&mut model, &self.origins)?;
+            if stages.validate {
+                let findings = schema::validate(&model);
+                if findings.has_errors() {
+                    return Err(findings);
+                }
+                if let Some(version) = model.as_mapping_mut().and_then(|root| root.remove("version")) {
+                    let finding = Finding::new(&codes::OBSOLETE, "`version` has no effect".into(), version.spot);
+                    self.findings.push(finding.at("version").help("remove the line"));
+                }
+            }
+            canonical::canonical(&mut model, self.skip.interpolation)?;
+            canonical::omit_empty(&mut model);
+            unique::enforce(&mut model, &self.origins)?;
+            last = resets;
+        }
+        Ok((model, last))
+    }
+
+    /// Where a path of `include` or `extends` leads, and the directory that paths in it start from.
+    pub(super) fn locate(&self, path: &str, place: &Place, spot: Spot) -> Result<(String, String), Finding> {
+        if path.starts_with("oci://")
+            || path.contains("://")
+            || path.starts_with("git@")
+            || path.starts_with("github.com/")
+        {
+            return Err(Finding::new(&codes::REMOTE, Masked::words(format!("{path} is not a local file")), spot)
+                .help("fetch it first, and name the local copy"));
+        }
+        let absolute = join(&place.absolute, path);
+        let relative = relative_to(&place.absolute, &directory(&absolute));
+        Ok((absolute, relative))
+    }
+}
+
+/// A directory seen from another, as Go's `filepath.Rel`.
+pub(super) fn relative_to(from: &str, to: &str) -> String {
+    let from: Vec<&str> = from.split('/').filter(|step| !step.is_empty()).collect();
+    let to: Vec<&str> = to.split('/').filter(|step| !step.is_empty()).collect();
+    let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let mut steps: Vec<&str> = vec![".."; from.len() - common];
+    steps.extend(to.get(common..).unwrap_or_default());
+    if steps.is_empty() { ".".to_owned() } else { steps.join("/") }
+}
+
+/// Infinity and "not a number" cannot be said in JSON, so the reference refuses them anywhere.
+fn no_special_numbers(root: &Tree) -> Result<(), Finding> {
+    let mut found = None;
+    root.walk(&mut |_, tree| {
+        if let Scalar::Float(number) = tree.value
+            && !number.is_finite()
+            && found.is_none()
+        {
+            found = Some(tree.spot);
+        }
+    });
+    found.map_or(Ok(()), |spot| {
+        Err(Finding::new(&codes::INVALID_VALUE, "infinity and `.nan` are no values".into(), spot)
+            .help("put it in quotes"))
+    })
+}
+
+/// `x-develop` of a service is `develop`, `x-initialSync` of a watch entry is `initial_sync`.
+fn promote_aliases(root: &mut Tree, origins: &Origins) -> Result<(), Finding> {
+    let Some(services) = root.get_mut("services").and_then(Tree::as_mapping_mut) else { return Ok(()) };
+    for (name, entry) in &mut services.entries {
+        if let Some(service) = entry.tree.as_mapping_mut() {
+            promote(service, "x-develop", "develop", &["services", name], origins)?;
+        }
+        for watch in canonical::items_mut(&mut entry.tree, &["develop", "watch"]) {
+            if let Some(watch) = watch.as_mapping_mut() {
+                promote(watch, "x-initialSync", "initial_sync", &["services", name], origins)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn promote(mapping: &mut Mapping, from: &str, to: &str, path: &[&str], origins: &Origins) -> Result<(), Finding> {
+    let Some(extension) = mapping.remove(from) else { return Ok(()) };
+    let merged = match mapping.remove(to) {
+        None => extension,
+        Some(own) if own.is_null() => extension,
+        Some(own) => merge::merge_at(extension, own, &[path.first().copied().unwrap_or_default(), to], origins)?,
+    };
+    mapping.set(to, merged);
+    Ok(())
+}

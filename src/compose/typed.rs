@@ -1,0 +1,528 @@
+//! Every value in the form that the reference's types give it: durations and sizes as it prints them, command
+//! lines as words, lists of pairs as mappings; what is empty is left out (compose.md, sections 4 and 7).
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use super::{codes, interpolate, short, table::At, units};
+use crate::{
+    diagnostic::Finding,
+    value::{Masked, Spot, Text},
+    yaml::{Entry, Mapping, Scalar, Tree},
+};
+
+/// One line per type: its keys and what each holds. Capital letters stay when they are empty.
+///
+/// `s` string, `b` boolean (`B`: stays when false), `i` integer (`I`: stays when 0), `f` number, `d` duration
+/// (`D`: stays when 0), `z` size, `w` words of a command line, `W` the same and always there, `t` test of a
+/// health check, `l` list of strings, `m` strings by name, `e` variables (null stays), `h` hosts, `o` permission
+/// bits, `n` count with `all`, `c` strings or lists by name, `a` as it is; a name: a part, there when written;
+/// `!name`: a part that is always there; `[name]` a list of parts; `{name}` parts by name, null stays.
+const TYPES: &str = "
+root name=s services={service} networks={network} volumes={volume} configs={config} secrets={secret} models={model} jobs={job}
+service annotations=m attach=B blkio_config=blkio build=build cap_add=l cap_drop=l cgroup=s cgroup_parent=s command=W \
+configs=[mount] container_name=s cpu_count=i cpu_percent=f cpu_period=i cpu_quota=i cpu_rt_period=i cpu_rt_runtime=i \
+cpu_shares=i cpus=f cpuset=s credential_spec=credential depends_on={dependency} deploy=deploy develop=develop \
+device_cgroup_rules=l devices=[devicemap] dns=l dns_opt=l dns_search=l domainname=s entrypoint=W env_file=[envfile] \
+environment=e expose=x extends=extends external_links=l extra_hosts=h gpus=[request] group_add=x healthcheck=health \
+hostname=s image=s init=B ipc=s isolation=s label_file=l labels=m links=l logging=logging mac_address=s mem_limit=z \
+mem_reservation=z mem_swappiness=z memswap_limit=z models={modelref} network_mode=s networks={attachment} \
+oom_kill_disable=b oom_score_adj=i per_replica=b pid=s pids_limit=i platform=s ports=[port] post_start=[hook] \
+pre_start=[container] pre_stop=[hook] privileged=b profiles=l provider=provider pull_policy=s pull_refresh_after=s read_only=b \
+restart=s runtime=s scale=I secrets=[mount] security_opt=l shm_size=z stdin_open=b stop_grace_period=D stop_signal=s \
+storage_opt=m sysctls=m tmpfs=l triggers=triggers tty=b ulimits={ulimit} use_api_socket=b user=s userns_mode=s uts=s \
+volumes=[volumemount] volumes_from=l working_dir=s
+triggers manual=B schedule=[schedule]
+schedule cron=s timezone=s concurrency=s missed_fires=s
+blkio device_read_bps=[limit] device_read_iops=[limit] device_write_bps=[limit] device_write_iops=[limit] weight=i weight_device=[weight]
+limit path=s rate=z
+weight path=s weight=i
+credential config=s file=s registry=s
+extends file=s service=s
+logging driver=s options=m
+health disable=b interval=D retries=I start_interval=D start_period=D test=t timeout=D
+build additional_contexts=m args=e cache_from=l cache_to=l context=s dockerfile=s dockerfile_inline=s entitlements=l extra_hosts=h \
+isolation=s labels=m network=s no_cache=b no_cache_filter=l platforms=l privileged=b provenance=s pull=b sbom=s secrets=[mount] \
+shm_size=z ssh=g tags=l target=s ulimits={ulimit}
+develop watch=[watch]
+watch action=S exec=!hook ignore=l include=l initial_sync=b path=S target=s
+deploy endpoint_mode=s labels=m mode=s placement=!placement replicas=I resources=!resources restart_policy=restart \
+rollback_config=update update_config=update
+placement constraints=l max_replicas_per_node=i preferences=[preference]
+preference spread=s
+resources limits=resource reservations=resource
+resource cpus=N devices=[request] generic_resources=[generic] memory=z pids=i
+generic discrete_resource_spec=discrete
+discrete kind=S value=I
+request capabilities=l count=n device_ids=l driver=s options=m
+restart condition=s delay=D max_attempts=I window=D
+update delay=d failure_action=s max_failure_ratio=f monitor=d order=s parallelism=I
+hook command=W environment=e privileged=b user=s working_dir=s
+dependency condition=s required=R restart=b
+envfile format=s path=s required=r
+mount gid=s mode=o source=s target=s uid=s
+port app_protocol=s host_ip=s mode=s name=s protocol=s published=s target=i
+attachment aliases=l driver_opts=m gw_priority=i interface_name=s ipv4_address=s ipv6_address=s link_local_ips=l mac_address=s priority=i
+modelref endpoint_var=s model_var=s
+volumemount bind=bind consistency=s image=imagemount read_only=b source=s target=s tmpfs=tmpfs type=s volume=volumeoptions
+bind create_host_path=r propagation=s recursive=s selinux=s
+volumeoptions labels=m nocopy=b subpath=s
+tmpfs mode=i size=z
+imagemount subpath=s
+devicemap permissions=s source=s target=s
+provider options=c type=s
+network attachable=b driver=s driver_opts=m enable_ipv4=B enable_ipv6=B external=b internal=b ipam=!ipam labels=m name=s
+ipam config=[pool] driver=s options=m
+pool aux_addresses=m gateway=s ip_range=s subnet=s
+volume driver=s driver_opts=m external=b labels=m name=s
+config content=s environment=s external=b file=s labels=m name=s template_driver=s
+secret content=s driver=s driver_opts=m environment=s external=b file=s labels=m name=s template_driver=s
+model context_size=i model=s name=s runtime_flags=l
+";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// One of the letters above.
+    Leaf(u8),
+    Part(&'static str, bool),
+    List(&'static str),
+    Map(&'static str),
+}
+
+type Fields = HashMap<&'static str, Kind>;
+
+static FIELDS: LazyLock<HashMap<&'static str, Fields>> = LazyLock::new(|| {
+    let mut types: HashMap<&'static str, Fields> = HashMap::new();
+    for line in TYPES.lines().filter(|line| !line.is_empty()) {
+        let mut words = line.split_whitespace();
+        let Some(name) = words.next() else { continue };
+        let fields = words
+            .filter_map(|word| {
+                let (key, kind) = word.split_once('=')?;
+                let kind = match kind.as_bytes() {
+                    [letter] => Kind::Leaf(*letter),
+                    [b'[', ..] => Kind::List(kind.get(1..kind.len() - 1)?),
+                    [b'{', ..] => Kind::Map(kind.get(1..kind.len() - 1)?),
+                    [b'!', ..] => Kind::Part(kind.get(1..)?, true),
+                    _ => Kind::Part(kind, false),
+                };
+                Some((key, kind))
+            })
+            .collect();
+        types.insert(name, fields);
+    }
+    // Jobs and `pre_start` containers are services with other keys.
+    if let Some(service) = types.get("service").cloned() {
+        types.insert("job", service.clone());
+        types.insert("container", service);
+    }
+    types
+});
+
+/// Brings a whole model into the form of the types.
+pub(super) fn typed(root: &mut Tree) -> Result<(), Finding> {
+    part(root, "root", &At::ROOT)
+}
+
+fn part(tree: &mut Tree, name: &str, at: &At<'_>) -> Result<(), Finding> {
+    let spot = tree.spot;
+    let Some(fields) = FIELDS.get(name) else { return Ok(()) };
+    let kind = tree.kind();
+    let Some(mapping) = tree.as_mapping_mut() else {
+        return Err(wrong("a mapping", kind, spot, at));
+    };
+    let mut emptied: Vec<Box<str>> = Vec::new();
+    for (key, entry) in &mut mapping.entries {
+        let Some(kind) = fields.get(&**key) else { continue };
+        if !field(&mut entry.tree, *kind, &at.key(key))? {
+            emptied.push(key.clone());
+        }
+    }
+    for key in emptied {
+        mapping.remove(&key);
+    }
+    for (key, kind) in fields {
+        match kind {
+            Kind::Leaf(b'W') if !mapping.contains(key) => {
+                mapping.set(*key, Tree::new(Scalar::Null, Spot::NOWHERE));
+            }
+            Kind::Part(inner, true) if !mapping.contains(key) => {
+                let mut empty = Tree::mapping(Spot::NOWHERE);
+                part(&mut empty, inner, at)?;
+                mapping.set(*key, empty);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn wrong(wanted: &str, kind: &str, spot: Spot, at: &At<'_>) -> Finding {
+    Finding::new(&codes::WRONG_TYPE, Masked::words(format!("{wanted} is wanted here, not a {kind}")), spot)
+        .at(at.to_string())
+}
+
+/// Converts one field; false when nothing is left of it.
+fn field(tree: &mut Tree, kind: Kind, at: &At<'_>) -> Result<bool, Finding> {
+    match kind {
+        Kind::Part(name, _) => {
+            if tree.is_null() {
+                return Ok(false);
+            }
+            part(tree, name, at)?;
+            Ok(true)
+        }
+        Kind::List(name) => {
+            if tree.is_null() {
+                return Ok(false);
+            }
+            let (kind, spot) = (tree.kind(), tree.spot);
+            let Some(items) = tree.as_sequence_mut() else { return Err(wrong("a list", kind, spot, at)) };
+            for (index, item) in items.iter_mut().enumerate() {
+                if item.is_null() {
+                    *item = Tree::mapping(spot);
+                }
+                part(item, name, &at.item(index))?;
+            }
+            Ok(!items.is_empty())
+        }
+        Kind::Map(name) => {
+            if tree.is_null() {
+                return Ok(false);
+            }
+            let (kind, spot) = (tree.kind(), tree.spot);
+            let Some(mapping) = tree.as_mapping_mut() else { return Err(wrong("a mapping", kind, spot, at)) };
+            for (key, entry) in &mut mapping.entries {
+                if name == "ulimit" {
+                    ulimit(&mut entry.tree, &at.key(key))?;
+                } else if !entry.tree.is_null() {
+                    part(&mut entry.tree, name, &at.key(key))?;
+                } else if matches!(
+                    name,
+                    "service" | "job" | "network" | "volume" | "config" | "secret" | "model" | "dependency"
+                ) {
+                    entry.tree = Tree::mapping(entry.key);
+                    part(&mut entry.tree, name, &at.key(key))?;
+                }
+            }
+            Ok(!mapping.entries.is_empty())
+        }
+        Kind::Leaf(letter) => leaf(tree, letter, at),
+    }
+}
+
+fn leaf(tree: &mut Tree, letter: u8, at: &At<'_>) -> Result<bool, Finding> {
+    if tree.is_null() && !matches!(letter, b'W' | b'e' | b'm' | b'g') {
+        return Ok(false);
+    }
+    let spot = tree.spot;
+    let refuse = |tree: &Tree, wanted: &str| {
+        let words = match tree.as_text() {
+            Some(text) => format!("`{}` is not {wanted}", text.masked()),
+            None => format!("{wanted} is wanted here, not a {}", tree.kind()),
+        };
+        Finding::new(&codes::WRONG_TYPE, Masked::words(words), spot).at(at.to_string())
+    };
+    match letter {
+        b's' | b'S' => {
+            match &tree.value {
+                Scalar::Text(_) => {}
+                Scalar::Integer(_) | Scalar::Unsigned(_) | Scalar::Timestamp { .. } => {
+                    tree.value = Scalar::Text(tree.to_text().unwrap_or_default());
+                }
+                _ => return Err(refuse(tree, "a string")),
+            }
+            Ok(letter == b'S' || !tree.raw().unwrap_or_default().is_empty())
+        }
+        b'b' | b'B' | b'r' | b'R' => {
+            let value = match &tree.value {
+                Scalar::Bool(value) => *value,
+                Scalar::Text(text) => interpolate::boolean(text.raw()).ok_or_else(|| refuse(tree, "true or false"))?,
+                _ => return Err(refuse(tree, "true or false")),
+            };
+            tree.value = Scalar::Bool(value);
+            Ok(match letter {
+                b'b' => value,
+                // What is true unless it is said otherwise is only printed when it is not.
+                b'r' => !value,
+                _ => true,
+            })
+        }
+        b'i' | b'I' => {
+            let value = integer(tree).ok_or_else(|| refuse(tree, "a whole number"))?;
+            tree.value = Scalar::Integer(value);
+            Ok(letter == b'I' || value != 0)
+        }
+        b'f' => {
+            let value = number(tree).ok_or_else(|| refuse(tree, "a number"))?;
+            tree.value = Scalar::Float(value);
+            Ok(value != 0.0)
+        }
+        b'N' => {
+            // A number that is printed as a string.
+            let text = match &tree.value {
+                Scalar::Text(text) if number(tree).is_some() => text.raw().to_owned(),
+                Scalar::Integer(_) | Scalar::Unsigned(_) | Scalar::Float(_) => {
+                    tree.to_text().unwrap_or_default().raw().to_owned()
+                }
+                _ => return Err(refuse(tree, "a number")),
+            };
+            let value: f64 = text.parse().unwrap_or_default();
+            tree.value = Scalar::Float(value);
+            Ok(value != 0.0)
+        }
+        b'd' | b'D' => {
+            let nanoseconds =
+                tree.raw().and_then(units::duration).ok_or_else(|| refuse(tree, "a duration like 1m30s"))?;
+            tree.value = Scalar::Text(units::duration_text(nanoseconds).into());
+            Ok(letter == b'D' || nanoseconds != 0)
+        }
+        b'z' => {
+            let bytes = match &tree.value {
+                Scalar::Integer(number) => *number,
+                Scalar::Float(_) => 0,
+                Scalar::Text(text) => units::size(text.raw()).ok_or_else(|| refuse(tree, "a size like 512M"))?,
+                _ => return Err(refuse(tree, "a size like 512M")),
+            };
+            tree.value = Scalar::Text(bytes.to_string().into());
+            Ok(bytes != 0)
+        }
+        b'w' | b'W' => {
+            match &tree.value {
+                Scalar::Text(text) => {
+                    let words = units::words(text.raw()).ok_or_else(|| {
+                        refuse(tree, "a command line: a quote is not closed, or a parenthesis stands alone")
+                            .help("write it as a list of words")
+                    })?;
+                    let whole = text.clone();
+                    let items = words.into_iter().map(|word| Tree::text(word_of(&whole, &word), spot)).collect();
+                    tree.value = Scalar::Sequence(items);
+                }
+                Scalar::Sequence(_) => strings(tree, at)?,
+                Scalar::Null => {}
+                Scalar::Timestamp { .. } => tree.value = Scalar::Null,
+                _ => return Err(refuse(tree, "a string or a list")),
+            }
+            Ok(true)
+        }
+        b't' => {
+            if let Scalar::Text(text) = &tree.value {
+                let text = text.clone();
+                tree.value = Scalar::Sequence(vec![Tree::text("CMD-SHELL", spot), Tree::text(text, spot)]);
+            }
+            strings(tree, at)?;
+            Ok(tree.as_sequence().is_some_and(|items| !items.is_empty()))
+        }
+        b'l' => {
+            if matches!(tree.value, Scalar::Text(_)) {
+                *tree = Tree::new(Scalar::Sequence(vec![std::mem::take(tree)]), spot);
+            }
+            strings(tree, at)?;
+            Ok(tree.as_sequence().is_some_and(|items| !items.is_empty()))
+        }
+        b'x' => {
+            let kind = tree.kind();
+            let Some(items) = tree.as_sequence_mut() else { return Err(wrong("a list", kind, spot, at)) };
+            for item in items.iter_mut() {
+                item.value = Scalar::Text(item.to_text().unwrap_or_default());
+            }
+            Ok(!items.is_empty())
+        }
+        b'm' | b'e' => pairs(tree, letter == b'e', at),
+        b'g' => Ok(!tree.is_null()),
+        b'h' => hosts(tree, at),
+        b'o' => {
+            let mode = match &tree.value {
+                Scalar::Integer(mode) => Some(*mode),
+                Scalar::Text(text) => i64::from_str_radix(text.raw(), 8).ok(),
+                _ => None,
+            };
+            let mode = mode.ok_or_else(|| refuse(tree, "permission bits like 0440"))?;
+            tree.value = Scalar::Text(format!("0{mode:o}").into());
+            Ok(true)
+        }
+        b'n' => {
+            let count = match &tree.value {
+                Scalar::Text(text) if text.raw().eq_ignore_ascii_case("all") => -1,
+                _ => integer(tree).ok_or_else(|| refuse(tree, "a whole number or `all`"))?,
+            };
+            tree.value = Scalar::Integer(count);
+            Ok(count != 0)
+        }
+        b'c' => {
+            if let Some(mapping) = tree.as_mapping_mut() {
+                for entry in mapping.entries.values_mut() {
+                    let spot = entry.tree.spot;
+                    let items = match std::mem::take(&mut entry.tree.value) {
+                        Scalar::Sequence(items) => items,
+                        other => vec![Tree::new(other, spot)],
+                    };
+                    let items = items
+                        .into_iter()
+                        .map(|item| Tree::text(item.to_text().unwrap_or_default(), item.spot))
+                        .collect();
+                    entry.tree = Tree::new(Scalar::Sequence(items), spot);
+                }
+                return Ok(!mapping.entries.is_empty());
+            }
+            Ok(true)
+        }
+        _ => Ok(true),
+    }
+}
+
+/// A word of a command line; secret when the line is.
+fn word_of(line: &Text, word: &str) -> Text {
+    match line.raw().find(word) {
+        // Marks can be kept where the word stands in the line as it is.
+        Some(start) if !word.is_empty() => line.slice(start..start + word.len()),
+        _ if line.is_secret() => line.clone(),
+        _ => Text::from(word),
+    }
+}
+
+fn strings(tree: &mut Tree, at: &At<'_>) -> Result<(), Finding> {
+    let (kind, spot) = (tree.kind(), tree.spot);
+    let Some(items) = tree.as_sequence_mut() else { return Err(wrong("a list", kind, spot, at)) };
+    for (index, item) in items.iter_mut().enumerate() {
+        match &item.value {
+            Scalar::Text(_) => {}
+            Scalar::Integer(_) | Scalar::Unsigned(_) => item.value = Scalar::Text(item.to_text().unwrap_or_default()),
+            Scalar::Null => item.value = Scalar::Text(Text::default()),
+            _ => return Err(wrong("a string", item.kind(), item.spot, &at.item(index))),
+        }
+    }
+    Ok(())
+}
+
+fn integer(tree: &Tree) -> Option<i64> {
+    match &tree.value {
+        Scalar::Integer(value) => Some(*value),
+        #[allow(clippy::cast_possible_truncation, reason = "the reference truncates")]
+        Scalar::Float(value) => Some(*value as i64),
+        Scalar::Text(text) => interpolate::integer(text.raw()),
+        _ => None,
+    }
+}
+
+fn number(tree: &Tree) -> Option<f64> {
+    match &tree.value {
+        #[allow(clippy::cast_precision_loss, reason = "a number is wanted")]
+        Scalar::Integer(value) => Some(*value as f64),
+        Scalar::Float(value) => Some(*value),
+        Scalar::Text(text) => interpolate::float(text.raw()),
+        _ => None,
+    }
+}
+
+/// Lists of `k=v` and mappings become mappings of strings; `keep`: what has no value stays null.
+fn pairs(tree: &mut Tree, keep: bool, at: &At<'_>) -> Result<bool, Finding> {
+    let spot = tree.spot;
+    let mut out = Mapping::default();
+    match std::mem::take(&mut tree.value) {
+        Scalar::Null => {}
+        Scalar::Mapping(mapping) => {
+            for (key, entry) in mapping.entries {
+                let value = match entry.tree.value {
+                    Scalar::Null if keep => Scalar::Null,
+                    Scalar::Mapping(_) => return Err(wrong("a string", "mapping", entry.tree.spot, &at.key(&key))),
+                    _ => Scalar::Text(entry.tree.to_text().unwrap_or_default()),
+                };
+                let spot = if entry.tree.spot.is_somewhere() { entry.tree.spot } else { entry.key };
+                out.entries.insert(key, Entry { key: entry.key, tree: Tree::new(value, spot) });
+            }
+        }
+        Scalar::Sequence(items) => {
+            for (index, item) in items.into_iter().enumerate() {
+                let Some(text) = item.as_text() else {
+                    return Err(wrong("a string", item.kind(), item.spot, &at.item(index)));
+                };
+                let raw = text.raw();
+                let (key, value) = match raw.find('=') {
+                    Some(cut) => (raw.get(..cut).unwrap_or_default(), Some(text.slice(cut + 1..raw.len()))),
+                    None => (raw, None),
+                };
+                if value.is_some() && keep && key.ends_with(char::is_whitespace) {
+                    let words = format!("the name `{key}` ends with a blank");
+                    return Err(short::refused(words, item.spot).at(at.item(index).to_string()));
+                }
+                let value = match value {
+                    Some(value) => Scalar::Text(value),
+                    None if keep => Scalar::Null,
+                    None => Scalar::Text(Text::default()),
+                };
+                out.set(key, Tree::new(value, item.spot));
+            }
+        }
+        other => {
+            return Err(wrong("a list or a mapping", Tree::new(other, spot).kind(), spot, at));
+        }
+    }
+    let filled = !out.entries.is_empty();
+    tree.value = Scalar::Mapping(out);
+    Ok(filled)
+}
+
+/// Hosts become a sorted list of `name=address`.
+fn hosts(tree: &mut Tree, at: &At<'_>) -> Result<bool, Finding> {
+    let mut all: Vec<(String, String, Spot)> = Vec::new();
+    let mut add = |name: &str, addresses: &str, spot: Spot| {
+        for address in addresses.split(',') {
+            let address = address.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(address);
+            all.push((name.to_owned(), address.to_owned(), spot));
+        }
+    };
+    match &tree.value {
+        Scalar::Mapping(mapping) => {
+            for (name, entry) in &mapping.entries {
+                match &entry.tree.value {
+                    Scalar::Sequence(items) => {
+                        for item in items {
+                            add(name, item.to_text().unwrap_or_default().raw(), item.spot);
+                        }
+                    }
+                    _ => add(name, entry.tree.to_text().unwrap_or_default().raw(), entry.tree.spot),
+                }
+            }
+        }
+        Scalar::Sequence(items) => {
+            for (index, item) in items.iter().enumerate() {
+                let (name, address) = item.raw().and_then(short::host).ok_or_else(|| {
+                    short::refused("a host is NAME=ADDRESS".to_owned(), item.spot).at(at.item(index).to_string())
+                })?;
+                add(name, address, item.spot);
+            }
+        }
+        _ => return Err(wrong("a list or a mapping", tree.kind(), tree.spot, at)),
+    }
+    let mut items: Vec<Tree> =
+        all.into_iter().map(|(name, address, spot)| Tree::text(format!("{name}={address}"), spot)).collect();
+    items.sort_by(|a, b| a.raw().cmp(&b.raw()));
+    let filled = !items.is_empty();
+    tree.value = Scalar::Sequence(items);
+    Ok(filled)
+}
+
+fn ulimit(tree: &mut Tree, at: &At<'_>) -> Result<(), Finding> {
+    let spot = tree.spot;
+    match &mut tree.value {
+        Scalar::Integer(0) => tree.value = Scalar::Mapping(Mapping::default()),
+        Scalar::Integer(_) => {}
+        Scalar::Mapping(mapping) => {
+            for (key, entry) in &mut mapping.entries {
+                if key.starts_with("x-") {
+                    continue;
+                }
+                let value = integer(&entry.tree)
+                    .ok_or_else(|| wrong("a whole number", entry.tree.kind(), spot, &at.key(key)))?;
+                entry.tree.value = Scalar::Integer(value);
+            }
+            mapping.entries.retain(|_, entry| !matches!(entry.tree.value, Scalar::Integer(0)));
+        }
+        Scalar::Text(text) => {
+            let value = interpolate::integer(text.raw()).ok_or_else(|| wrong("a whole number", "string", spot, at))?;
+            tree.value = Scalar::Integer(value);
+        }
+        _ => return Err(wrong("a whole number or a mapping", tree.kind(), spot, at)),
+    }
+    Ok(())
+}

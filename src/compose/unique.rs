@@ -1,0 +1,164 @@
+//! Lists in which a later item takes the place of an earlier one (compose.md, section 2b).
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use super::{
+    codes, short,
+    table::{At, Table},
+};
+use crate::{
+    diagnostic::Finding,
+    value::{Masked, Origins},
+    yaml::{Scalar, Tree},
+};
+
+#[derive(Clone, Copy, Debug)]
+enum Index {
+    KeyValue,
+    Expose,
+    EnvFile,
+    Volume,
+    Device,
+    Config,
+    Secret,
+    Port,
+}
+
+static RULES: LazyLock<Table<Index>> = LazyLock::new(|| {
+    use Index::{Config, Device, EnvFile, Expose, KeyValue, Port, Secret, Volume};
+    Table::new([
+        ("networks.*.labels", KeyValue),
+        ("networks.*.ipam.options", KeyValue),
+        ("services.*.annotations", KeyValue),
+        ("services.*.build.args", KeyValue),
+        ("services.*.build.additional_contexts", KeyValue),
+        ("services.*.build.platform", KeyValue),
+        ("services.*.build.tags", KeyValue),
+        ("services.*.build.labels", KeyValue),
+        ("services.*.cap_add", KeyValue),
+        ("services.*.cap_drop", KeyValue),
+        ("services.*.configs", Config),
+        ("services.*.deploy.labels", KeyValue),
+        ("services.*.dns", KeyValue),
+        ("services.*.dns_opt", KeyValue),
+        ("services.*.dns_search", KeyValue),
+        ("services.*.environment", KeyValue),
+        ("services.*.env_file", EnvFile),
+        ("services.*.expose", Expose),
+        ("services.*.labels", KeyValue),
+        ("services.*.links", KeyValue),
+        ("services.*.networks.*.aliases", KeyValue),
+        ("services.*.networks.*.link_local_ips", KeyValue),
+        ("services.*.ports", Port),
+        ("services.*.profiles", KeyValue),
+        ("services.*.secrets", Secret),
+        ("services.*.sysctls", KeyValue),
+        ("services.*.tmpfs", KeyValue),
+        ("services.*.volumes", Volume),
+        ("services.*.devices", Device),
+    ])
+});
+
+/// Enforces uniqueness in a whole model.
+pub(super) fn enforce(root: &mut Tree, origins: &Origins) -> Result<(), Finding> {
+    walk(root, &RULES, origins, &At::ROOT)
+}
+
+fn walk(tree: &mut Tree, table: &Table<Index>, origins: &Origins, at: &At<'_>) -> Result<(), Finding> {
+    match &mut tree.value {
+        Scalar::Mapping(mapping) => {
+            for (key, entry) in &mut mapping.entries {
+                if let Some(next) = table.step(key) {
+                    walk(&mut entry.tree, next, origins, &at.key(key))?;
+                }
+            }
+        }
+        Scalar::Sequence(items) => {
+            if let Some(index) = table.rule() {
+                *items = unique(std::mem::take(items), *index, origins, at)?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// `k=v` items by their key.
+pub(super) fn by_key(items: Vec<Tree>, origins: &Origins, at: &At<'_>) -> Result<Vec<Tree>, Finding> {
+    unique(items, Index::KeyValue, origins, at)
+}
+
+fn unique(items: Vec<Tree>, index: Index, origins: &Origins, at: &At<'_>) -> Result<Vec<Tree>, Finding> {
+    let mut out: Vec<Tree> = Vec::with_capacity(items.len());
+    let mut known: HashMap<String, usize> = HashMap::with_capacity(items.len());
+    for (number, mut item) in items.into_iter().enumerate() {
+        let key = key_of(&item, index).map_err(|finding| finding.at(at.item(number).to_string()))?;
+        if let Some(slot) = known.get(&key).and_then(|position| out.get_mut(*position)) {
+            let made_of = origins.origin(item.spot).map(|origin| origin.made_of).unwrap_or_default();
+            item.spot = origins.derive(item.spot, Some(slot.spot), made_of);
+            *slot = item;
+        } else {
+            known.insert(key, out.len());
+            out.push(item);
+        }
+    }
+    Ok(out)
+}
+
+fn key_of(item: &Tree, index: Index) -> Result<String, Finding> {
+    let wrong = |what: &str| {
+        Finding::new(&codes::WRONG_TYPE, Masked::words(format!("{what}, not a {}", item.kind())), item.spot)
+    };
+    match (&item.value, index) {
+        (Scalar::Text(text), Index::KeyValue) => {
+            Ok(text.raw().split_once('=').map_or(text.raw(), |(key, _)| key).to_owned())
+        }
+        (_, Index::KeyValue) => Err(wrong("a string is wanted here")),
+        (Scalar::Text(text), Index::Expose | Index::EnvFile | Index::Port) => Ok(text.raw().to_owned()),
+        (Scalar::Integer(number), Index::Expose | Index::Port) => Ok(number.to_string()),
+        (_, Index::Expose) => Err(wrong("a port is a string or a whole number")),
+        (Scalar::Mapping(mapping), Index::EnvFile) => mapping
+            .get("path")
+            .and_then(|path| path.raw().map(str::to_owned))
+            .ok_or_else(|| Finding::new(&codes::MISSING_KEY, "the key `path` is missing here".into(), item.spot)),
+        (Scalar::Text(text), Index::Volume) => {
+            short::volume(text.raw()).map(|volume| volume.target).map_err(|why| short::refused(why, item.spot))
+        }
+        (Scalar::Text(text), Index::Device) => {
+            let mut parts = text.raw().split(':');
+            let first = parts.next().unwrap_or_default();
+            Ok(parts.next().unwrap_or(first).to_owned())
+        }
+        (Scalar::Mapping(mapping), Index::Volume | Index::Device) => mapping
+            .get("target")
+            .and_then(|target| target.raw().map(str::to_owned))
+            .ok_or_else(|| Finding::new(&codes::MISSING_KEY, "the key `target` is missing here".into(), item.spot)),
+        (Scalar::Text(text), Index::Config) => Ok(format!("/{}", text.raw())),
+        (Scalar::Text(text), Index::Secret) => Ok(format!("/run/secrets/{}", text.raw())),
+        (Scalar::Mapping(mapping), Index::Config | Index::Secret) => {
+            let text = |key: &str| mapping.get(key).and_then(Tree::to_text).map(|text| text.raw().to_owned());
+            let folder = if matches!(index, Index::Config) { "" } else { "/run/secrets" };
+            Ok(text("target").unwrap_or_else(|| format!("{folder}/{}", text("source").unwrap_or_default())))
+        }
+        (_, Index::Config | Index::Secret) => Err(wrong("a name or a mapping is wanted here")),
+        (Scalar::Mapping(mapping), Index::Port) => {
+            let text = |key: &str, default: &str| {
+                mapping
+                    .get(key)
+                    .and_then(Tree::to_text)
+                    .map_or_else(|| default.to_owned(), |text| text.raw().to_owned())
+            };
+            if !mapping.contains("target") {
+                return Err(Finding::new(&codes::MISSING_KEY, "the key `target` is missing here".into(), item.spot));
+            }
+            // The reference tells a published number from the same digits as a string.
+            let published = match mapping.get("published").map(|tree| &tree.value) {
+                Some(Scalar::Integer(number)) => format!("%{number}"),
+                _ => text("published", ""),
+            };
+            let (host, protocol) = (text("host_ip", "0.0.0.0"), text("protocol", "tcp"));
+            Ok(format!("{host}:{published}:{}/{protocol}", text("target", "")))
+        }
+        _ => Ok(String::new()),
+    }
+}
