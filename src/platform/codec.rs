@@ -3,9 +3,10 @@
 use base64::Engine as _;
 use serde_json::Value as Json;
 
+use super::Live;
 use crate::{
     target::Release,
-    value::{Exposure, Key, Masked, Node, Part, Secrets, Sources, Text, Value},
+    value::{Exposure, Key, Masked, Node, Part, Path, Secrets, Sources, Text, Value},
 };
 
 /// A body that cannot be written down.
@@ -19,10 +20,56 @@ pub enum Unresolved {
     Hole,
 }
 
-/// A body as JSON, secrets in clear; bytes as base64. `theirs` gives what is live at a value that is not
-/// ours, by its own default when `None`.
+/// A body as JSON, secrets in clear; bytes as base64. Values that are not ours get their default.
 pub fn encode(node: &Node, release: &Release) -> Result<Json, Unresolved> {
     encode_with(node, &|key, part| release.resolve(key, part).map(str::to_owned), &release.concealed)
+}
+
+/// A body as JSON, to be laid over a live object by a place that knows who wrote which value. What is not ours
+/// is left out where it is there: unless we wrote it ourselves, at its creation, when leaving it out would
+/// take it away; then it is written as it is.
+pub fn encode_onto(node: &Node, release: &Release, live: Option<&Live>) -> Result<Json, Unresolved> {
+    match live {
+        None => encode(node, release),
+        Some(live) => encode(&settled_onto(node, &live.body, &Path::root(), live.ours.as_deref()), release),
+    }
+}
+
+/// The body with each value that is not ours as it is live, or without it.
+fn settled_onto(node: &Node, at: &Node, path: &Path, ours: Option<&[Path]>) -> Node {
+    let value = match &node.value {
+        Value::Map(entries) => {
+            let mut settled = Vec::with_capacity(entries.len());
+            for (name, child) in entries {
+                let path = path.join(name.clone());
+                match (&child.value, at.get(name)) {
+                    (Value::Theirs(_), Some(live)) => {
+                        let written = ours.is_some_and(|ours| ours.iter().any(|one| one.starts_with(&path)));
+                        let value = if written { live.value.clone() } else { Value::Theirs(None) };
+                        settled.push((name.clone(), Node { value, from: child.from }));
+                    }
+                    (_, Some(live)) => settled.push((name.clone(), settled_onto(child, live, &path, ours))),
+                    (_, None) => settled.push((name.clone(), child.clone())),
+                }
+            }
+            Value::Map(settled)
+        }
+        Value::List(items) => {
+            let same = |item: &Node, index: usize| match item.get("name").and_then(Node::as_str) {
+                Some(name) => at.items().iter().position(|live| live.get("name").and_then(Node::as_str) == Some(name)),
+                None => (index < at.items().len()).then_some(index),
+            };
+            let settle = |(index, item): (usize, &Node)| match same(item, index)
+                .and_then(|found| Some((found, at.items().get(found)?)))
+            {
+                Some((found, live)) => settled_onto(item, live, &path.join(found.to_string()), ours),
+                None => item.clone(),
+            };
+            Value::List(items.iter().enumerate().map(settle).collect())
+        }
+        other => other.clone(),
+    };
+    Node { value, from: node.from }
 }
 
 fn encode_with(
