@@ -1,9 +1,11 @@
 //! Dialects: what an application is in the words of Kubernetes, and later of Swarm, Marathon and Compose
 //! itself. Everything here is pure; where a release goes is the business of [`platform`](crate::platform).
 
+pub(crate) mod codes;
 mod disposition;
 mod release;
 mod settings;
+mod template;
 
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ pub use settings::{
     HostPaths, ImagePullSecret, KubernetesSettings, Ordering, Publish, SecretMode, ServiceSettings, Settings,
     VolumeSettings,
 };
+
+pub use template::Template;
 
 use crate::{
     diagnostic::Findings,
