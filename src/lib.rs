@@ -2,6 +2,7 @@
 
 pub mod compose;
 pub mod diagnostic;
+pub mod image;
 pub mod plan;
 pub mod platform;
 pub mod target;

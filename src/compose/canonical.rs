@@ -273,8 +273,11 @@ fn apply(tree: &mut Tree, form: Form, raw: bool, at: &At<'_>) -> Result<(), Find
                         None if text == "default" => mapping.set(text, Tree::new(Scalar::Null, item.spot)),
                         None if raw => return Ok(()),
                         None => {
-                            return Err(short::refused(format!("`{text}` is neither `default` nor ID=PATH"), item.spot)
-                                .at(at.to_string()));
+                            return Err(short::refused(
+                                format!("`{text}` is neither `default` nor ID=PATH"),
+                                item.spot,
+                            )
+                            .at(at.to_string()));
                         }
                     }
                 }

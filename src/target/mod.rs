@@ -20,8 +20,9 @@ pub use template::Template;
 
 use crate::{
     diagnostic::Findings,
+    image::Pinned,
     plan::{Change, Consequence, Step},
-    value::{Address, Name, Node, Path},
+    value::{Address, Keyring, Name, Node, Path},
 };
 
 /// Which part of the project goes to one destination.
@@ -47,6 +48,9 @@ pub trait Target: Send + Sync {
 
     /// One row per path of the Compose model.
     fn dispositions(&self) -> &'static [Disposition];
+
+    /// The release of one destination.
+    fn translate(&self, pinned: &Pinned, settings: &Settings, unit: &Unit, keys: &Keyring) -> Translation;
 
     /// The form in which two bodies are compared: defaults written out, what the server makes dropped, lists
     /// in the order of their keys. Both sides of every difference pass through it.

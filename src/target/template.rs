@@ -103,7 +103,11 @@ impl Filler<'_> {
                                 Value::Bool(value) => out.push(&value.to_string()),
                                 Value::Integer(value) => out.push(&value.to_string()),
                                 Value::Float(value) => out.push(&value.to_string()),
-                                _ => return Err(self.wrong(format!("`{expression}` is no word that can stand in a text"), spot)),
+                                _ => {
+                                    return Err(
+                                        self.wrong(format!("`{expression}` is no word that can stand in a text"), spot)
+                                    );
+                                }
                             }
                             from.push(node.from);
                         }
@@ -126,7 +130,8 @@ impl Filler<'_> {
                 None => Err(self.wrong(format!("there is no `{expression}`"), spot)),
             };
         }
-        let compiled = self.environment.compile_expression(expression).map_err(|error| self.wrong(error.to_string(), spot))?;
+        let compiled =
+            self.environment.compile_expression(expression).map_err(|error| self.wrong(error.to_string(), spot))?;
         let mut sources = vec![Sources::from(spot)];
         let mut secret = false;
         let mut names: Vec<String> = compiled.undeclared_variables(true).into_iter().collect();
@@ -167,7 +172,8 @@ impl Filler<'_> {
 
     #[allow(clippy::unused_self, reason = "reads as its siblings do")]
     fn wrong(&self, words: String, spot: Spot) -> Finding {
-        Finding::new(&codes::TEMPLATE, Masked::words(words), spot).help("`transship explain invalid-template` tells what templates can say")
+        Finding::new(&codes::TEMPLATE, Masked::words(words), spot)
+            .help("`transship explain invalid-template` tells what templates can say")
     }
 }
 
@@ -272,7 +278,8 @@ mod tests {
 
     #[test]
     fn a_bare_path_takes_the_node_itself() -> Result<(), String> {
-        let (node, _, [name, _]) = fill("a: \"{{ service.count }}\"\nb: \"{{ service.name }}\"\nc: \"{{ service.absent }}\"\nd: {}")?;
+        let (node, _, [name, _]) =
+            fill("a: \"{{ service.count }}\"\nb: \"{{ service.name }}\"\nc: \"{{ service.absent }}\"\nd: {}")?;
         assert_eq!(node.get("a").and_then(Node::as_integer), Some(2));
         assert_eq!(node.get("b").map(|b| b.from), Some(Sources::from(name)));
         assert!(node.get("c").is_none());
@@ -282,8 +289,9 @@ mod tests {
 
     #[test]
     fn an_expression_has_the_sources_of_what_it_names_and_its_secrecy() -> Result<(), String> {
-        let (node, origins, [name, password]) =
-            fill("a: \"{{ service.name ~ '-x' }}\"\nb: \"{{ service.password | upper }}\"\nc: \"p={{ service.password }}\"")?;
+        let (node, origins, [name, password]) = fill(
+            "a: \"{{ service.name ~ '-x' }}\"\nb: \"{{ service.password | upper }}\"\nc: \"p={{ service.password }}\"",
+        )?;
         assert_eq!(node.get("a").and_then(Node::as_str), Some("web-x"));
         assert!(node.get("a").is_some_and(|a| origins.spots(a.from).contains(&name)));
         let masked = |key: &str| match node.get(key).map(|node| &node.value) {
