@@ -7,5 +7,6 @@
     reason = "tests fail by panicking"
 )]
 
+mod cluster;
 mod conformance;
 mod support;

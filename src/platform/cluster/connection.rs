@@ -302,3 +302,47 @@ async fn configuration(settings: &ClusterSettings) -> Result<Config, Failure> {
     config.default_retry = false;
     Ok(config)
 }
+
+#[cfg(test)]
+mod tests {
+    use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_reader_sends_nothing_that_changes_anything() -> Result<(), Box<dyn std::error::Error>> {
+        let server = MockServer::start().await;
+        Mock::given(any()).respond_with(ResponseTemplate::new(200)).mount(&server).await;
+        let directory = tempfile::TempDir::new()?;
+        let path = directory.path().join("kubeconfig");
+        let text = format!(
+            "{{current-context: c, contexts: [{{name: c, context: {{cluster: c}}}}], clusters: [{{name: c, cluster: {{server: \"{}\"}}}}]}}",
+            server.uri()
+        );
+        std::fs::write(&path, text)?;
+        let settings = ClusterSettings {
+            kubeconfig: vec![path],
+            context: None,
+            namespace: "shop".into(),
+            create_namespace: false,
+            patience: Patience::default(),
+        };
+        let requests =
+            [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].map(|method| Request::new(method, "/x"));
+        let reader = Connection::open(&settings, Arc::default(), true).await?;
+        for request in &requests {
+            let failure = reader.send(request).await.err().map(|failure| failure.reason.to_string());
+            let told =
+                format!("a {} that is no dry run was about to be sent by a client that only reads", request.method);
+            assert_eq!(failure, Some(told));
+        }
+        assert_eq!(server.received_requests().await.unwrap_or_default().len(), 0);
+        let writer = Connection::open(&settings, Arc::default(), false).await?;
+        for request in &requests {
+            assert_eq!(writer.send(request).await?.code, 200);
+        }
+        reader.send(&requests[2].clone().query("dryRun", "All")).await?;
+        assert_eq!(server.received_requests().await.unwrap_or_default().len(), 5);
+        Ok(())
+    }
+}

@@ -1,3 +1,5 @@
 //! What several tests stand on.
 
+pub mod api_server;
 pub mod memory_files;
+pub mod releases;
