@@ -36,6 +36,7 @@ impl Eq for Code {}
 
 /// Every code there is, by room.
 pub fn codes() -> impl Iterator<Item = &'static Code> {
-    const ROOMS: &[&[&Code]] = &[crate::yaml::codes::ALL, crate::compose::codes::ALL, crate::target::codes::ALL];
+    const ROOMS: &[&[&Code]] =
+        &[crate::yaml::codes::ALL, crate::compose::codes::ALL, crate::target::codes::ALL, crate::image::codes::ALL];
     ROOMS.iter().flat_map(|room| room.iter().copied())
 }
