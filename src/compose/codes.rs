@@ -92,7 +92,7 @@ codes! {
         "`include`, `extends` and `-f` can name files in git repositories and registries. This version reads local files only.";
 }
 
-pub(super) fn unreadable(shown: &str, error: &io::Error) -> Finding {
+pub(crate) fn unreadable(shown: &str, error: &io::Error) -> Finding {
     let why = match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),

@@ -36,7 +36,12 @@ impl Eq for Code {}
 
 /// Every code there is, by room.
 pub fn codes() -> impl Iterator<Item = &'static Code> {
-    const ROOMS: &[&[&Code]] =
-        &[crate::yaml::codes::ALL, crate::compose::codes::ALL, crate::target::codes::ALL, crate::image::codes::ALL];
+    #[rustfmt::skip] // one room per line
+    const ROOMS: &[&[&Code]] = &[
+        crate::yaml::codes::ALL,
+        crate::compose::codes::ALL,
+        crate::target::codes::ALL,
+        crate::environment::codes::ALL,
+    ];
     ROOMS.iter().flat_map(|room| room.iter().copied())
 }

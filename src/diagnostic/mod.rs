@@ -4,7 +4,11 @@
 mod code;
 mod finding;
 mod nearest;
+mod render;
+mod view;
 
 pub use code::{Code, Severity, codes};
 pub use finding::{Finding, Findings, Label};
 pub use nearest::nearest;
+pub use render::{Style, render};
+pub use view::{FindingView, PlaceView, view};

@@ -7,6 +7,9 @@
     reason = "tests fail by panicking"
 )]
 
+mod cli_environment;
+mod cli_support;
+mod cli_usage;
 mod cluster;
 mod conformance;
 mod support;

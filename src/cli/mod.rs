@@ -1,0 +1,221 @@
+//! The command line: one file per command, each with what it understands and what it does. No logic lives
+//! here that a user of the library would miss.
+
+mod arguments;
+mod completions;
+mod config;
+mod environments;
+mod exit;
+mod explain;
+mod output;
+
+use std::{ffi::OsString, io, sync::Arc};
+
+use clap::Parser as _;
+
+pub use arguments::Arguments;
+pub use exit::Exit;
+
+use self::{
+    arguments::{Command, Global},
+    exit::{Found, Stop, of_failure},
+    output::Output,
+};
+use crate::{
+    environment::{Flags, Known, Selected, find, select},
+    platform::Failure,
+    report::{self, ErrorDocument},
+    session::{Disk, Session},
+    value::{Origins, Secrets},
+};
+
+/// Runs the command that the process was started for, and gives its exit code.
+pub fn main() -> u8 {
+    run(Session::arguments()).code()
+}
+
+fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
+    let session = match Session::of_process() {
+        Ok(session) => session,
+        Err(error) => {
+            let _ = Session::errors(false)
+                .write_all(format!("error: the working directory is not there: {error}\n").as_bytes());
+            return Exit::Failed;
+        }
+    };
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&session, &error),
+    };
+    let context = Context {
+        output: Output::new(&session, &arguments.global),
+        global: arguments.global,
+        session,
+        origins: Origins::new(),
+        concealed: Arc::new(Secrets::default()),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            context.output.error(&format!("no threads can be started: {error}"), None);
+            return Exit::Failed;
+        }
+    };
+    let exit = runtime.block_on(async {
+        tokio::select! {
+            result = dispatch(&context, arguments.command) => result.unwrap_or_else(|error| context.explain_error(&error)),
+            exit = interrupted() => {
+                context.output.say("interrupted; run the same command again to go on from here");
+                exit
+            }
+        }
+    });
+    runtime.shutdown_background();
+    exit
+}
+
+/// Help and version are results; anything else is a mistake in the command line.
+fn usage(session: &Session, error: &clap::Error) -> Exit {
+    let color = |terminal: bool| terminal && session.variable("NO_COLOR").is_none();
+    let (mut stream, terminal, exit) = if error.use_stderr() {
+        (Session::errors(color(session.terminal.error)), session.terminal.error, Exit::Usage)
+    } else {
+        (Session::output(color(session.terminal.output)), session.terminal.output, Exit::Done)
+    };
+    let text = error.render();
+    let text = if color(terminal) { text.ansi().to_string() } else { text.to_string() };
+    let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+    exit
+}
+
+#[cfg(unix)]
+async fn interrupted() -> Exit {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut keyboard), Ok(mut end)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = keyboard.recv() => Exit::Interrupted,
+        _ = end.recv() => Exit::Terminated,
+    }
+}
+
+#[cfg(not(unix))]
+async fn interrupted() -> Exit {
+    match tokio::signal::ctrl_c().await {
+        Ok(()) => Exit::Interrupted,
+        Err(_) => std::future::pending().await,
+    }
+}
+
+async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Config(arguments) => config::run(context, &arguments),
+        Command::Environments(arguments) => environments::run(context, &arguments),
+        Command::Explain(arguments) => explain::run(context, &arguments),
+        Command::Completions(arguments) => completions::run(context, &arguments),
+    }
+}
+
+/// What every command is handed.
+struct Context {
+    session: Session,
+    global: Global,
+    output: Output,
+    origins: Arc<Origins>,
+    concealed: Arc<Secrets>,
+}
+
+impl Context {
+    fn flags(&self) -> Flags {
+        self.global.flags()
+    }
+
+    /// The settings file and the environments there are.
+    fn known(&self) -> anyhow::Result<Known> {
+        Ok(find(&self.flags(), &self.session.directory, &Disk, &self.origins).map_err(Found)?)
+    }
+
+    /// The environment that is meant.
+    fn selected(&self, known: &Known, positional: Option<&str>) -> anyhow::Result<Selected> {
+        let flag = self.global.environment.as_deref();
+        if let (Some(one), Some(other)) = (positional, flag)
+            && one != other
+        {
+            let message = format!("two environments are named: `{one}` and, with -e, `{other}`");
+            return Err(Stop::new(Exit::Usage, message).help("name one of them").into());
+        }
+        let named = positional.or(flag);
+        let (variables, here) = (&self.session.variables, &self.session.directory);
+        let mut selected = select(known, named, &self.flags(), variables, here, &self.origins).map_err(Found)?;
+        if selected.request.files.iter().any(|path| path == "-") {
+            selected.request.standard_input = Some(Session::standard_input()?);
+        }
+        Ok(selected)
+    }
+
+    /// Says why a command ended, and gives the code.
+    fn explain_error(&self, error: &anyhow::Error) -> Exit {
+        if error
+            .chain()
+            .filter_map(|cause| cause.downcast_ref::<io::Error>())
+            .any(|io| io.kind() == io::ErrorKind::BrokenPipe)
+        {
+            // Whoever reads has seen enough.
+            return Exit::Done;
+        }
+        let (exit, message, help, findings) = if let Some(found) = error.downcast_ref::<Found>() {
+            (Exit::Failed, None, None, Some(&found.0))
+        } else if let Some(stop) = error.downcast_ref::<Stop>() {
+            (stop.exit, Some(stop.message.to_string()), stop.help.as_ref().map(ToString::to_string), None)
+        } else if let Some(failure) = error.downcast_ref::<Failure>() {
+            (of_failure(failure), Some(failure.reason.to_string()), None, None)
+        } else {
+            (Exit::Failed, Some(self.concealed.scrub(&format!("{error:#}")).to_string()), None, None)
+        };
+        if let Some(findings) = findings {
+            self.output.findings(findings, &self.origins, &self.concealed);
+        }
+        if let Some(message) = &message {
+            self.output.error(message, help.as_deref());
+        }
+        if self.output.json() {
+            let findings =
+                findings.map(|findings| crate::diagnostic::view(findings, &self.origins)).unwrap_or_default();
+            let document = ErrorDocument::new(exit.code(), message, help, findings);
+            let _ = self.output.document(&document);
+        }
+        exit
+    }
+
+    /// Raises warnings where asked, shows what remains, and ends the command when an error is among it.
+    fn judge(
+        &self,
+        selected: Option<&Selected>,
+        mut findings: crate::diagnostic::Findings,
+    ) -> anyhow::Result<crate::diagnostic::Findings> {
+        if let Some(selected) = selected {
+            selected.silence(&mut findings);
+        }
+        if self.global.strict {
+            findings.retain_mut(|finding| {
+                if finding.severity == crate::diagnostic::Severity::Warning {
+                    finding.severity = crate::diagnostic::Severity::Error;
+                }
+                true
+            });
+        }
+        if findings.has_errors() {
+            return Err(Found(findings).into());
+        }
+        self.output.findings(&findings, &self.origins, &self.concealed);
+        Ok(findings)
+    }
+}
+
+/// JSON Schemas of every document this command line prints, by file name.
+pub fn schemas() -> Vec<(&'static str, serde_json::Value)> {
+    let mut all = report::schemas();
+    all.push(("transship.yaml", crate::environment::schema()));
+    all
+}

@@ -1,0 +1,112 @@
+//! Documents that no other part of the report has a view for.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    diagnostic::FindingView,
+    value::{Masked, Name},
+};
+
+/// The version of every JSON document. Entries may be added under a version; none is removed or changed.
+pub const VERSION: u32 = 1;
+
+/// Why a command ended.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "transship: a command that failed")]
+pub struct ErrorDocument {
+    version: u32,
+    /// The exit code.
+    pub exit_code: u8,
+    /// What could not be done; absent where the findings say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// What is wrong, with places.
+    pub findings: Vec<FindingView>,
+}
+
+impl ErrorDocument {
+    /// A document of this version.
+    pub const fn new(exit_code: u8, error: Option<String>, help: Option<String>, findings: Vec<FindingView>) -> Self {
+        Self { version: VERSION, exit_code, error, help, findings }
+    }
+}
+
+/// The environments there are.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "transship environments")]
+pub struct EnvironmentsDocument {
+    version: u32,
+    /// The settings file; absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<String>,
+    /// In order: those declared first.
+    pub environments: Vec<EnvironmentView>,
+}
+
+/// One environment.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvironmentView {
+    /// Its name.
+    pub name: Name,
+    /// Whether the settings file declares it; otherwise its overlay alone makes it.
+    pub declared: bool,
+    /// Files that come after those of the application.
+    pub overlays: Vec<String>,
+    /// `kubernetes`, `directory`; absent when nothing says where it goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination: Option<&'static str>,
+    /// Which one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<Masked>,
+    /// Whether writing there takes its name as consent.
+    pub protected: bool,
+}
+
+impl EnvironmentsDocument {
+    /// A document of this version.
+    pub const fn new(settings: Option<String>, environments: Vec<EnvironmentView>) -> Self {
+        Self { version: VERSION, settings, environments }
+    }
+
+    /// As a table.
+    pub fn text(&self) -> String {
+        let rows: Vec<[String; 3]> = self
+            .environments
+            .iter()
+            .map(|environment| {
+                let place = environment.place.as_ref().map(ToString::to_string).unwrap_or_default();
+                let goes = match environment.destination {
+                    Some("directory") => place,
+                    Some(destination) => format!("{destination}, {place}"),
+                    None => "nowhere yet".to_owned(),
+                };
+                let guarded = if environment.protected { " (protected)" } else { "" };
+                [environment.name.to_string(), format!("{goes}{guarded}"), environment.overlays.join(" ")]
+            })
+            .collect();
+        table(["ENVIRONMENT", "GOES TO", "OVERLAYS"], &rows)
+    }
+}
+
+/// Columns as wide as what stands in them.
+pub(super) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
+    let head = head.map(str::to_owned);
+    let all: Vec<&[String; N]> = std::iter::once(&head).chain(rows).collect();
+    let widths: Vec<usize> = (0..N)
+        .map(|column| all.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+        .collect();
+    let mut out = String::new();
+    for row in all {
+        let line: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        out.push_str(line.join("  ").trim_end());
+        out.push('\n');
+    }
+    out
+}

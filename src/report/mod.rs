@@ -1,0 +1,24 @@
+//! Views: what people read of a plan, a status, a list, and the same as JSON documents. Everything is made of
+//! masked text; nothing here can show a secret.
+
+mod document;
+mod explain;
+mod plan;
+mod style;
+mod trace;
+
+pub use document::{EnvironmentView, EnvironmentsDocument, ErrorDocument, VERSION};
+pub use explain::{AttributeView, CodeView, CoverageView, ExplainDocument};
+pub use plan::{BlockedView, ChangeView, DestinationView, DifferenceView, PlanDocument, Summary, plan_text};
+pub use style::Paint;
+pub use trace::trace;
+
+/// JSON Schemas of all documents, by name.
+pub fn schemas() -> Vec<(&'static str, serde_json::Value)> {
+    vec![
+        ("environments", schemars::schema_for!(EnvironmentsDocument).to_value()),
+        ("error", schemars::schema_for!(ErrorDocument).to_value()),
+        ("explain", schemars::schema_for!(ExplainDocument).to_value()),
+        ("plan", schemars::schema_for!(PlanDocument).to_value()),
+    ]
+}
