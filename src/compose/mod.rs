@@ -24,7 +24,7 @@ mod stage;
 mod table;
 mod typed;
 mod unique;
-mod units;
+pub(crate) mod units;
 mod variables;
 
 pub use bind::Bind;

@@ -1,87 +1,119 @@
-//! A project every image of which has a digest.
+//! A project all of whose images have digests.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
+use indexmap::IndexMap;
+
+use super::{Digest, ImageConfiguration, Kind, LockedImage, Platform, Reference, pin::Request, uses::Use};
 use crate::{
     compose::model::Project,
-    value::{Spot, Text},
+    value::{Source, Spot, Text},
 };
 
-/// A project every image of which has a digest. Only `pin` makes one, and nothing else can be translated.
+/// A project all of whose images have digests. Only [`pin`](super::pin()) makes one, and translation takes
+/// nothing else.
 #[derive(Clone, Debug)]
 pub struct Pinned {
     project: Arc<Project>,
-    images: BTreeMap<Box<str>, PinnedImage>,
+    images: IndexMap<Box<str>, PinnedImage>,
 }
 
 impl Pinned {
-    /// The images by reference as written; the caller has seen to it that none is missing.
-    pub(crate) const fn new(project: Arc<Project>, images: BTreeMap<Box<str>, PinnedImage>) -> Self {
+    pub(super) const fn new(project: Arc<Project>, images: IndexMap<Box<str>, PinnedImage>) -> Self {
         Self { project, images }
     }
 
-    /// The project.
-    pub fn project(&self) -> &Arc<Project> {
+    /// The application.
+    pub const fn project(&self) -> &Arc<Project> {
         &self.project
     }
 
-    /// What a reference, as it stands in the project, is pinned to.
+    /// What a reference runs, by the text that stands in the project. Where services with different
+    /// `platform` share it, [`image_of`](Self::image_of) knows the configuration of each.
     pub fn image(&self, written: &Text) -> Option<&PinnedImage> {
-        self.images.get(written.raw())
+        let written = written.plain()?;
+        self.images.values().find(|image| &*image.written == written)
+    }
+
+    /// What a service runs. `None` for a service of a provider, which has no image.
+    pub fn image_of(&self, service: &str) -> Option<&PinnedImage> {
+        self.image_at(&format!("services.{service}.image"))
+    }
+
+    /// What a `pre_start` container of a service runs: its own image, else the service's.
+    pub fn pre_start_image(&self, service: &str, index: usize) -> Option<&PinnedImage> {
+        self.image_at(&format!("services.{service}.pre_start[{index}].image")).or_else(|| self.image_of(service))
+    }
+
+    /// What a mount of `type: image` holds.
+    pub fn mounted_image(&self, service: &str, index: usize) -> Option<&PinnedImage> {
+        self.image_at(&format!("services.{service}.volumes[{index}].source"))
+    }
+
+    /// What a job runs.
+    pub fn image_of_job(&self, job: &str) -> Option<&PinnedImage> {
+        self.image_at(&format!("jobs.{job}.image"))
+    }
+
+    /// The image that is named at a path of the model, or under the name of an
+    /// [`Additional`](super::Additional).
+    pub fn image_at(&self, path: &str) -> Option<&PinnedImage> {
+        self.images.get(path)
+    }
+
+    /// All of them, by the path that names them.
+    pub fn images(&self) -> impl Iterator<Item = (&str, &PinnedImage)> {
+        self.images.iter().map(|(path, image)| (&**path, image))
+    }
+
+    /// The entries of the lock that are in use.
+    pub fn references(&self) -> BTreeSet<Box<str>> {
+        self.images.values().map(|image| image.key.clone()).collect()
     }
 }
 
-/// One image.
+/// What one place of a project runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PinnedImage {
     /// `repository@sha256:…`, normalised: what runs.
     pub reference: Box<str>,
+    /// The entry of the lock: the normalised reference.
+    pub key: Box<str>,
     /// The reference as written, for people.
     pub written: Box<str>,
     /// The tag, if it had one.
     pub tag: Option<Box<str>>,
-    /// `sha256:…`.
-    pub digest: Box<str>,
-    /// Where the digest comes from: the lock.
+    /// What the reference stands for.
+    pub digest: Digest,
+    /// What the digest names.
+    pub kind: Kind,
+    /// What the image runs on, sorted; empty where it does not say.
+    pub platforms: Vec<Platform>,
+    /// Where the digest comes from: the lock, or the image itself where it was only now looked up.
     pub spot: Spot,
     /// What the image says of itself, where the lock knows.
     pub configuration: Option<ImageConfiguration>,
 }
 
-/// What translation needs of an image's configuration. Lists are in the image's order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ImageConfiguration {
-    /// Ports and their protocols.
-    pub exposed_ports: Vec<(u16, Box<str>)>,
-    /// `user[:group]`.
-    pub user: Option<Box<str>>,
-    /// `ENTRYPOINT`.
-    pub entrypoint: Vec<Box<str>>,
-    /// `CMD`.
-    pub command: Vec<Box<str>>,
-    /// `WORKDIR`.
-    pub working_directory: Option<Box<str>>,
-    /// `VOLUME`.
-    pub volumes: Vec<Box<str>>,
-    /// `STOPSIGNAL`.
-    pub stop_signal: Option<Box<str>>,
-    /// `HEALTHCHECK`.
-    pub healthcheck: Option<ImageHealthcheck>,
-}
-
-/// `HEALTHCHECK` of an image; absent lengths are Docker's defaults.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ImageHealthcheck {
-    /// `CMD` and words, `CMD-SHELL` and a line, `NONE`.
-    pub test: Vec<Box<str>>,
-    /// Between two checks.
-    pub interval: Option<Duration>,
-    /// For one check.
-    pub timeout: Option<Duration>,
-    /// In which failures do not count.
-    pub start_period: Option<Duration>,
-    /// Between two checks in that period.
-    pub start_interval: Option<Duration>,
-    /// Failures in a row until it is unhealthy.
-    pub retries: Option<u32>,
+impl PinnedImage {
+    pub(super) fn new(one: &Use, key: &str, reference: &Reference, locked: &LockedImage, request: Request<'_>) -> Self {
+        let wanted = one.platform.as_ref().map(|platform| &platform.value).or_else(|| request.platforms.first());
+        let configuration = locked.configuration(wanted).or_else(|| locked.configuration(None));
+        let mut spot = locked.digest.spot;
+        if !spot.is_somewhere() {
+            let source = Source::Image { reference: one.written.clone(), field: "digest" };
+            spot = request.project.origins.add(source);
+        }
+        Self {
+            reference: reference.pinned(&locked.digest.value).into(),
+            key: key.into(),
+            written: one.written.clone(),
+            tag: reference.tag().map(Into::into),
+            digest: locked.digest.value.clone(),
+            kind: locked.kind,
+            platforms: locked.platforms.clone(),
+            spot,
+            configuration: configuration.cloned(),
+        }
+    }
 }

@@ -1,0 +1,36 @@
+//! Why an image could not be had from where it was looked for.
+
+use crate::diagnostic::Code;
+
+use super::codes;
+
+/// What went wrong, in words of our own: no text of a server and no credential is ever in it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// What kind.
+    pub code: &'static Code,
+    /// Lower case; reads after the name of the image.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl Failure {
+    /// A failure of a kind.
+    pub(super) fn new(code: &'static Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), help: None }
+    }
+
+    /// With what to do about it.
+    #[must_use]
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// A manifest that cannot be used.
+    pub(super) fn manifest(reason: &str) -> Self {
+        Self::new(&codes::MANIFEST, format!("its manifest cannot be used: {reason}"))
+    }
+}

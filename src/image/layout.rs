@@ -1,0 +1,111 @@
+//! OCI image layouts: directories that hold images as registries do, for sites without one.
+#![allow(clippy::disallowed_methods, reason = "a layout is a directory, and this is its reader")]
+
+use std::{
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value as Json;
+
+use super::{Digest, Failure, Reference, codes, manifest};
+
+/// The most that `index.json` may hold, bytes.
+const LARGEST_INDEX: usize = 16 * 1024 * 1024;
+/// The annotation that names an image: a full reference, or a tag alone.
+const NAME: &str = "org.opencontainers.image.ref.name";
+/// The one that containerd and Docker write beside it: a full reference.
+const CONTAINERD_NAME: &str = "io.containerd.image.name";
+
+/// A directory in OCI image layout.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    directory: PathBuf,
+    named: Vec<(Box<str>, Digest)>,
+}
+
+impl Layout {
+    /// Opens a layout and reads its list of images.
+    pub fn open(directory: &Path) -> Result<Self, Failure> {
+        let broken = |reason: String| {
+            Failure::new(&codes::LAYOUT, format!("{} is no OCI image layout: {reason}", directory.display()))
+                .help("name a directory that holds `oci-layout` and `index.json`")
+        };
+        let marker = read(&directory.join("oci-layout"), 64 * 1024);
+        let marker = marker.map_err(|error| broken(format!("`oci-layout`: {}", reason(&error))))?;
+        let version = serde_json::from_slice::<Json>(&marker).ok();
+        let version = version.as_ref().and_then(|json| json.get("imageLayoutVersion")?.as_str());
+        if !version.is_some_and(|version| version.starts_with("1.")) {
+            return Err(broken("`oci-layout` does not name version 1".to_owned()));
+        }
+        let index = read(&directory.join("index.json"), LARGEST_INDEX);
+        let index = index.map_err(|error| broken(format!("`index.json`: {}", reason(&error))))?;
+        let index: Json = serde_json::from_slice(&index).map_err(|_| broken("`index.json` is not JSON".to_owned()))?;
+        let mut named = Vec::new();
+        for entry in index.get("manifests").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default() {
+            let annotation = |key: &str| entry.get("annotations")?.get(key)?.as_str();
+            let digest = manifest::digest_of(entry)?;
+            for name in [NAME, CONTAINERD_NAME].into_iter().filter_map(annotation) {
+                named.push((name.into(), digest.clone()));
+            }
+        }
+        Ok(Self { directory: directory.to_owned(), named })
+    }
+
+    /// The digest that a reference stands for here. A full name counts before a tag alone.
+    pub fn digest(&self, reference: &Reference) -> Result<Digest, Failure> {
+        if let Some(digest) = reference.digest() {
+            return Ok(digest.clone());
+        }
+        let wanted = reference.normalised();
+        let full = |name: &str| {
+            name.contains(['/', ':']) && Reference::parse(name).is_ok_and(|name| name.normalised() == wanted)
+        };
+        // A tag alone says nothing about the repository: it counts only where the whole layout is one image.
+        let bare =
+            |name: &str| name == wanted.wanted() && self.named.iter().all(|(name, _)| !name.contains(['/', ':']));
+        let found = self.named.iter().find(|(name, _)| full(name));
+        let found = found.or_else(|| self.named.iter().find(|(name, _)| bare(name)));
+        found.map(|(_, digest)| digest.clone()).ok_or_else(|| {
+            let failure =
+                Failure::new(&codes::NOT_FOUND, format!("is not in the image layout {}", self.directory.display()));
+            let tags: Vec<&str> = self
+                .named
+                .iter()
+                .filter_map(|(name, _)| name.strip_prefix(&*wanted.name())?.strip_prefix(':'))
+                .collect();
+            if tags.is_empty() {
+                failure.help("copy the image into the layout, or correct its name")
+            } else {
+                failure.help(format!("of that repository the layout has: {}", tags.join(", ")))
+            }
+        })
+    }
+
+    /// The bytes of a blob, at most `limit` of them, verified.
+    pub fn blob(&self, digest: &Digest, limit: usize) -> Result<Vec<u8>, Failure> {
+        let path = self.directory.join("blobs").join(digest.algorithm()).join(digest.hex());
+        let bytes = read(&path, limit).map_err(|error| {
+            Failure::new(&codes::LAYOUT, format!("{}: {}", path.display(), reason(&error)))
+                .help("the layout is incomplete: make it anew")
+        })?;
+        if digest.is_of(&bytes) {
+            return Ok(bytes);
+        }
+        Err(Failure::new(&codes::DIGEST_MISMATCH, format!("{} does not hold what its name says", path.display()))
+            .help("the layout is damaged: make it anew"))
+    }
+}
+
+/// A file of at most `limit` bytes.
+fn read(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX);
+    std::fs::File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() > limit { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+}
+
+/// The reason without the number of the operating system.
+fn reason(error: &io::Error) -> String {
+    error.kind().to_string()
+}

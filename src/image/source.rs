@@ -1,0 +1,118 @@
+//! Where an image is looked for, and what is learnt of it there.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use super::{
+    Digest, Failure, ImageConfiguration, Kind, Layout, LockedImage, Platform, Reference, Registries,
+    manifest::{self, Manifest},
+};
+use crate::value::Located;
+
+/// A place that has images.
+#[derive(Clone, Debug)]
+pub(super) enum Source<'a> {
+    /// A directory.
+    Layout(Layout),
+    /// The registry that the reference names, or its mirror.
+    Registry(&'a Registries),
+}
+
+impl Source<'_> {
+    async fn digest(&self, reference: &Reference) -> Result<Digest, Failure> {
+        match self {
+            Self::Layout(layout) => layout.digest(reference),
+            Self::Registry(registries) => registries.digest(reference).await,
+        }
+    }
+
+    async fn manifest(&self, reference: &Reference, digest: &Digest) -> Result<Manifest, Failure> {
+        match self {
+            Self::Layout(layout) => Manifest::read(&layout.blob(digest, manifest::LARGEST_MANIFEST)?, None),
+            Self::Registry(registries) => {
+                let (bytes, media_type) = registries.manifest(reference, digest).await?;
+                Manifest::read(&bytes, media_type.as_deref())
+            }
+        }
+    }
+
+    async fn configuration(&self, reference: &Reference, digest: &Digest) -> Result<Json, Failure> {
+        let bytes = match self {
+            Self::Layout(layout) => layout.blob(digest, manifest::LARGEST_CONFIGURATION)?,
+            Self::Registry(registries) => registries.blob(reference, digest).await?,
+        };
+        serde_json::from_slice(&bytes).map_err(|_| Failure::manifest("its configuration is not JSON"))
+    }
+
+    /// What a reference stands for, with the configuration of every platform in `wanted`; an empty list
+    /// means the usual one. `known` is what the lock has: its digest is kept when `keep`, and what it says
+    /// is not asked for again while the digest is the same.
+    pub(super) async fn resolve(
+        &self,
+        written: &str,
+        reference: &Reference,
+        wanted: &[Platform],
+        known: Option<&LockedImage>,
+        keep: bool,
+    ) -> Result<LockedImage, Failure> {
+        let digest = match (reference.digest(), known) {
+            (Some(digest), _) => digest.clone(),
+            (None, Some(known)) if keep => known.digest.value.clone(),
+            _ => self.digest(reference).await?,
+        };
+        let known = known.filter(|known| known.digest.value == digest);
+        if let Some(known) = known.filter(|known| is_complete(known, wanted)) {
+            return Ok(LockedImage { written: written.into(), ..known.clone() });
+        }
+        let mut configuration = known.map(|known| known.configuration.clone()).unwrap_or_default();
+        let (kind, platforms) = match self.manifest(reference, &digest).await? {
+            Manifest::Image(config) => {
+                let blob = self.configuration(reference, &config).await?;
+                let platform = manifest::platform_of(&blob);
+                configuration = platform.iter().map(|p| (p.clone(), ImageConfiguration::from_blob(&blob))).collect();
+                (Kind::Manifest, platform.into_iter().collect())
+            }
+            Manifest::Index(entries) => {
+                for (platform, child) in chosen(&entries, wanted) {
+                    if configuration.contains_key(platform) {
+                        continue;
+                    }
+                    let Manifest::Image(config) = self.manifest(reference, child).await? else {
+                        return Err(Failure::manifest("its index leads to another index"));
+                    };
+                    let blob = self.configuration(reference, &config).await?;
+                    configuration.insert(platform.clone(), ImageConfiguration::from_blob(&blob));
+                }
+                let mut platforms: Vec<Platform> = entries.into_iter().map(|(platform, _)| platform).collect();
+                platforms.sort();
+                platforms.dedup();
+                (Kind::Index, platforms)
+            }
+        };
+        let at = known.map(|known| known.digest.spot).unwrap_or_default();
+        Ok(LockedImage { written: written.into(), digest: Located::new(digest, at), kind, platforms, configuration })
+    }
+}
+
+/// Whether a locked image says all that is asked of it. A platform that does not exist asks for nothing.
+pub(super) fn is_complete(image: &LockedImage, wanted: &[Platform]) -> bool {
+    if wanted.is_empty() {
+        return image.platforms.is_empty() || image.configuration(None).is_some();
+    }
+    wanted.iter().all(|wanted| {
+        !image.platforms.iter().any(|platform| platform.serves(wanted)) || image.configuration(Some(wanted)).is_some()
+    })
+}
+
+/// The manifests whose configuration counts.
+fn chosen<'a>(entries: &'a [(Platform, Digest)], wanted: &[Platform]) -> BTreeMap<&'a Platform, &'a Digest> {
+    let serving = |wanted: &Platform| entries.iter().find(|(platform, _)| platform.serves(wanted));
+    let found: Vec<_> = if wanted.is_empty() {
+        let linux = || entries.iter().find(|(platform, _)| &*platform.os == "linux");
+        serving(&Platform::usual()).or_else(linux).or_else(|| entries.first()).into_iter().collect()
+    } else {
+        wanted.iter().filter_map(serving).collect()
+    };
+    found.into_iter().map(|(platform, digest)| (platform, digest)).collect()
+}
