@@ -19,7 +19,7 @@ use wiremock::ResponseTemplate;
 
 use crate::support::{
     api_server::{ApiServer, Call, ok, status},
-    releases::{Held, add, address, application, key, part_of, release},
+    releases::{Held, add, address, application, key, release},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -116,12 +116,6 @@ async fn what_is_written_is_seen_and_looks_the_same() {
     assert_eq!(web.owner, Owner::Us);
     assert_eq!(web.key, Some(key("service/web/workload")));
     assert_eq!(web.references, [address("v1/ConfigMap", "settings")]);
-    let parent = server.store().objects["/api/v1/namespaces/shop/secrets/transship.shop.test"].clone();
-    assert_eq!(parent["metadata"]["labels"]["applyset.kubernetes.io/id"], part_of());
-    assert_eq!(
-        parent["metadata"]["annotations"]["applyset.kubernetes.io/contains-group-kinds"],
-        "ConfigMap,Deployment.apps"
-    );
 }
 
 #[tokio::test]
@@ -363,7 +357,19 @@ async fn a_namespace_that_is_not_there() {
     assert_eq!(look(&cluster, &release).await.unwrap().missing, []);
     assert!(ledger(&cluster).await.create(&application(), &EntryName("key".into()), b"k").await.unwrap());
     let namespace = server.store().objects["/api/v1/namespaces/shop"].clone();
-    assert_eq!(namespace["metadata"]["labels"]["applyset.kubernetes.io/part-of"], part_of());
+    assert_eq!(namespace["metadata"]["annotations"]["transship.dev/application"], "shop/test");
+    let mut release = release;
+    add(
+        &mut release,
+        "application/namespace",
+        "v1/Namespace",
+        json!({"metadata": {"name": "shop"}}),
+        Condition::Exists,
+        MINUTE,
+    );
+    let seen = look(&cluster, &release).await.unwrap();
+    let namespace = &seen.live[&address("v1/Namespace", "shop")];
+    assert_eq!((&namespace.owner, namespace.key.as_ref()), (&Owner::Us, Some(&key("application/namespace"))));
 }
 
 #[tokio::test]
@@ -434,7 +440,12 @@ async fn foreign_objects_are_neither_asked_about_nor_removed() {
         DEPLOYMENT,
         json!({"metadata": {"name": "web", "namespace": "shop",
             "labels": {"applyset.kubernetes.io/part-of": "applyset-other-v1"},
-            "annotations": {"transship.dev/application": "shop/production", "transship.dev/resource": "service/web/workload"}}}),
+            "annotations": {"transship.dev/resource": "service/web/workload"}}}),
+    );
+    server.store().put(
+        "/api/v1/namespaces/shop/configmaps/transship-shop-production",
+        json!({"metadata": {"name": "transship-shop-production", "namespace": "shop",
+            "labels": {"applyset.kubernetes.io/id": "applyset-other-v1"}}, "data": {"application": "shop/production"}}),
     );
     let cluster = server.cluster(&secrets).await;
     let release = shop(&secrets);

@@ -11,5 +11,6 @@ mod cli_environment;
 mod cli_support;
 mod cli_usage;
 mod cluster;
+mod cluster_real;
 mod conformance;
 mod support;

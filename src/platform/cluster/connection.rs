@@ -51,6 +51,8 @@ pub struct Patience {
     pub look: Duration,
     /// For an object to be gone after it was deleted.
     pub removal: Duration,
+    /// For trouble to pass that often does, as an image that cannot be pulled; longer counts as failure.
+    pub grace: Duration,
 }
 
 impl Default for Patience {
@@ -61,6 +63,7 @@ impl Default for Patience {
             pause: Duration::from_millis(250),
             look: Duration::from_secs(1),
             removal: Duration::from_secs(180),
+            grace: Duration::from_secs(20),
         }
     }
 }
@@ -190,6 +193,8 @@ impl Connection {
             let result = timeout_at(until, self.once(request)).await;
             let wait = match result {
                 Err(_) => return Err(self.silent()),
+                // A field that is in no schema is our fault, whatever the status says.
+                Ok(Ok((answer, _))) if fault::is_untypable(answer.code, &answer.text) => return Ok(answer),
                 Ok(Ok((answer, after))) => match answer.code {
                     401 => return Err(fault::unauthorized(&self.server)),
                     429 | 500 | 502..=504 if left > 0 => after.unwrap_or(pause).max(pause),

@@ -1,7 +1,7 @@
 //! Writes. Every call asks the hold first, looks at the object again, and carries its version, so that
 //! nothing is overwritten that was not seen.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value as Json, json};
 use tokio::{
@@ -12,9 +12,9 @@ use tokio::{
 use super::{
     ClusterSettings, Kinds,
     connection::{Connection, Request},
-    kind::{self, Kind},
+    kind::Kind,
     live::Reading,
-    marks, preview,
+    preview,
 };
 use crate::{
     plan::{Call, Step},
@@ -36,8 +36,6 @@ pub(super) struct ClusterWriter {
     kinds: Kinds,
     hold: Arc<dyn Hold>,
     writer: OnceCell<Connection>,
-    /// Done once, before the first object that bears the mark of the set.
-    parent: OnceCell<()>,
 }
 
 impl Writer for ClusterWriter {
@@ -94,7 +92,7 @@ fn addresses(step: &Step, release: &Release) -> Result<Vec<Address>, Failure> {
 impl ClusterWriter {
     pub(super) fn new(settings: ClusterSettings, reader: Connection, hold: Arc<dyn Hold>) -> Self {
         let kinds = Kinds::new(reader.clone());
-        Self { settings, reader, kinds, hold, writer: OnceCell::new(), parent: OnceCell::new() }
+        Self { settings, reader, kinds, hold, writer: OnceCell::new() }
     }
 
     async fn writer(&self) -> Result<&Connection, Failure> {
@@ -125,13 +123,13 @@ impl ClusterWriter {
             return Err(Failure::new(FailureKind::Other, Masked::words(format!("the name of {address} is not known"))));
         };
         let kind = self.kind(address).await?;
-        if kind.namespaced {
-            self.parent(release).await?;
-        }
+        // Whose an object is was settled when it was seen; here it only matters that it is not ours.
+        let sets = BTreeMap::new();
         let reading = Reading {
             application: &release.application,
             namespace: &self.settings.namespace,
             secrets: &release.concealed,
+            sets: &sets,
         };
         let namespace = address.scope.as_deref();
         let doing = format!("write {address}");
@@ -245,37 +243,6 @@ impl ClusterWriter {
             }
             sleep(self.settings.patience.look / 2).await;
         }
-    }
-
-    /// The parent of the set that our objects say they are part of.
-    async fn parent(&self, release: &Release) -> Result<(), Failure> {
-        let make = || async {
-            let namespace = &self.settings.namespace;
-            let mut kinds = Vec::new();
-            for resource in release.resources.values() {
-                if let Some(kind) = self.kinds.find(&resource.address.kind).await?
-                    && kind.namespaced
-                {
-                    kinds.push(kind);
-                }
-            }
-            // Kinds that only an earlier release had may still have members.
-            let name = marks::parent_name(&release.application);
-            let address = kind::address("Secret", Some(namespace), &name);
-            let kind = self.kind(&address).await?;
-            if let Some(there) =
-                self.reader.get(&kind.object(Some(namespace), &name), &format!("read {address}")).await?
-            {
-                for group_kind in marks::group_kinds(&there) {
-                    kinds.extend(self.kinds.by_group(&group_kind).await?);
-                }
-            }
-            let body = marks::parent(&release.application, namespace, kinds);
-            let request = preview::apply(&kind, Some(namespace), &name, &body);
-            let answer = self.writer().await?.send(&request).await?.accepted();
-            answer.map(drop).map_err(|status| self.reader.refused(&status, &format!("write {address}")))
-        };
-        self.parent.get_or_try_init(make).await.copied()
     }
 }
 

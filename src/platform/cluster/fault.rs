@@ -85,6 +85,11 @@ impl Status {
     }
 }
 
+/// Whether an answer is about a field that no schema has. Server-side apply says so as an internal error.
+pub(super) fn is_untypable(code: u16, text: &str) -> bool {
+    code == 500 && text.contains("failed to create typed patch object")
+}
+
 fn is_immutable(message: &str) -> bool {
     ["immutable", "may not change once set", "updates to statefulset spec for fields other than"]
         .iter()
@@ -151,6 +156,7 @@ pub(super) fn refused(server: &str, status: &Status, doing: &str, secrets: &Secr
         409 => (FailureKind::Conflict, format!("cannot {doing}: {said}")),
         400 | 403 | 413 | 415 | 422 => (FailureKind::Invalid, format!("cannot {doing}: {said}")),
         429 => (FailureKind::Unreachable, format!("cannot {doing}: {server} is overloaded; try again later")),
+        500 if is_untypable(500, &status.message) => (FailureKind::Invalid, format!("cannot {doing}: {said}")),
         500..=599 => {
             let said = if said.as_str().is_empty() { String::new() } else { format!(" ({said})") };
             (

@@ -19,9 +19,6 @@ use crate::{
     value::{Address, Key, Masked, Secrets},
 };
 
-/// How long trouble that may pass must last until it is believed.
-const GRACE: Duration = Duration::from_secs(20);
-
 /// How many last lines of a container are told.
 const LINES: usize = 10;
 
@@ -129,7 +126,7 @@ async fn look(
     }
     match stand {
         Stand::Moving { ready, wanted, text } => {
-            if let Some(worst) = believed(followed) {
+            if let Some(worst) = believed(followed, reader.patience.grace) {
                 return Ok(State::Failed(reason(reader, followed, &worst, secrets).await?));
             }
             let text = followed.worst.as_ref().map_or(text, |worst| worst.text.clone());
@@ -168,7 +165,7 @@ async fn look(
 }
 
 /// The trouble, once it is to be believed.
-fn believed(followed: &mut Followed) -> Option<Trouble> {
+fn believed(followed: &mut Followed, grace: Duration) -> Option<Trouble> {
     let Some(worst) = &followed.worst else {
         followed.trouble = None;
         return None;
@@ -180,7 +177,7 @@ fn believed(followed: &mut Followed) -> Option<Trouble> {
     followed.trouble = Some((worst.code, since));
     let lasts = match worst.patience {
         Patience::None => true,
-        Patience::Short => since.elapsed() >= GRACE,
+        Patience::Short => since.elapsed() >= grace,
         Patience::Deadline => false,
     };
     lasts.then(|| worst.clone())

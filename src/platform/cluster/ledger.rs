@@ -140,12 +140,18 @@ impl ClusterLedgerWriter {
                 "kind": "Namespace",
                 "metadata": {
                     "name": **namespace,
-                    "labels": {marks::PART_OF: marks::set_id(application, namespace)},
-                    "annotations": {marks::APPLICATION: application.to_string()},
+                    "annotations": {
+                        marks::APPLICATION: application.to_string(),
+                        marks::RESOURCE: "application/namespace",
+                    },
                 }
             });
             let Some(kind) = Kind::known("v1/Namespace") else { return Ok(()) };
-            let request = super::preview::apply(&kind, None, namespace, &body);
+            // Under a name of its own: what a release says of the namespace later does not take this away.
+            let request = Request::new(Method::PATCH, kind.object(None, namespace))
+                .query("fieldManager", format!("{MANAGER}-ledger"))
+                .content_type("application/apply-patch+yaml")
+                .json(&body);
             let writer = self.writer().await?;
             let answer = writer.send(&request).await?.accepted();
             answer.map(drop).map_err(|status| writer.refused(&status, &format!("make the namespace {namespace}")))
@@ -253,7 +259,12 @@ impl LedgerWriter for ClusterLedgerWriter {
 /// `transship.shop.production.revision-12-opened`. Frozen.
 fn secret_name(application: &Application, entry: &EntryName) -> String {
     let words: Vec<String> = entry.0.split('/').map(marks::slug).collect();
-    format!("{}.{}", marks::parent_name(application), words.join("-"))
+    let mut parts = vec!["transship".to_owned(), marks::slug(&application.project)];
+    if !application.environment.is_empty() {
+        parts.push(marks::slug(&application.environment));
+    }
+    parts.push(words.join("-"));
+    parts.join(".")
 }
 
 /// What selects the entries of one application in one environment. Frozen.

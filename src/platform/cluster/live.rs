@@ -1,6 +1,8 @@
 //! Live objects as values: whose they are, what they hold, what they refer to. Secret data is concealed
 //! before anything else sees it.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use serde_json::Value as Json;
 
@@ -22,6 +24,8 @@ pub(super) struct Reading<'a> {
     /// The namespace of the application, which its set belongs to.
     pub(super) namespace: &'a Name,
     pub(super) secrets: &'a Secrets,
+    /// The sets of the namespace, by id.
+    pub(super) sets: &'a BTreeMap<String, Application>,
 }
 
 impl Reading<'_> {
@@ -38,7 +42,7 @@ impl Reading<'_> {
     /// A live object; its state is how far it has come on its way to `when`.
     pub(super) fn live(&self, object: &Json, kind: &Kind, when: Condition) -> Live {
         let address = Self::address(object, kind);
-        let owner = marks::owner(object, self.application, self.namespace);
+        let owner = marks::owner(object, self.application, self.namespace, self.sets);
         let scope = address.scope.as_deref();
         Live {
             key: if owner == Owner::Us { marks::key(object) } else { None },
@@ -56,16 +60,19 @@ impl Reading<'_> {
 
     /// What an object holds, without what the server keeps to itself, secrets concealed.
     pub(super) fn body(&self, object: &Json, kind: &Kind) -> Node {
-        let mut object = object.clone();
-        if let Some(entries) = object.as_object_mut() {
-            entries.remove("status");
-            if let Some(metadata) = entries.get_mut("metadata").and_then(Json::as_object_mut) {
-                metadata.remove("managedFields");
+        // Items of a list do not say what they are; everything else says it first.
+        let mut entries = serde_json::Map::new();
+        entries.insert("apiVersion".into(), Json::from(&*kind.api_version));
+        entries.insert("kind".into(), Json::from(&*kind.name));
+        for (name, value) in object.as_object().into_iter().flatten() {
+            if !matches!(name.as_str(), "apiVersion" | "kind" | "status") {
+                entries.insert(name.clone(), value.clone());
             }
-            // Items of a list do not say what they are.
-            entries.entry("apiVersion").or_insert_with(|| Json::from(&*kind.api_version));
-            entries.entry("kind").or_insert_with(|| Json::from(&*kind.name));
         }
+        if let Some(metadata) = entries.get_mut("metadata").and_then(Json::as_object_mut) {
+            metadata.remove("managedFields");
+        }
+        let mut object = Json::Object(entries);
         let name = object.pointer("/metadata/name").and_then(Json::as_str).unwrap_or_default().to_owned();
         let encoded = match &*kind.name {
             "Secret" if kind.is("Secret") => "data",
@@ -172,16 +179,13 @@ mod tests {
     use super::*;
     use crate::value::{Application, Path};
 
-    fn reading<'a>(application: &'a Application, namespace: &'a Name, secrets: &'a Secrets) -> Reading<'a> {
-        Reading { application, namespace, secrets }
-    }
-
     #[test]
     fn secret_data_is_concealed_wherever_it_stands() {
         let secrets = Secrets::default();
         let application = Application { project: "shop".into(), environment: "test".into() };
         let namespace = Name::from("shop");
-        let reading = reading(&application, &namespace, &secrets);
+        let sets = BTreeMap::new();
+        let reading = Reading { application: &application, namespace: &namespace, secrets: &secrets, sets: &sets };
         let kind = Kind::known("v1/Secret").unwrap_or_else(|| unreachable!());
         let applied = "{\"data\":{\"password\":\"aHVudGVyMg==\"}}";
         let secret = json!({

@@ -1,7 +1,9 @@
 //! The marks by which live objects tell whose they are.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use super::kind::Kind;
 use crate::{
@@ -12,53 +14,38 @@ use crate::{
 /// Label: the set an object belongs to, by the id of the set's parent.
 pub(super) const PART_OF: &str = "applyset.kubernetes.io/part-of";
 /// Label of a parent: the id of its set.
-const SET_ID: &str = "applyset.kubernetes.io/id";
-/// Annotation of a parent: who looks after the set.
-const TOOLING: &str = "applyset.kubernetes.io/tooling";
+pub(super) const SET_ID: &str = "applyset.kubernetes.io/id";
 /// Annotation of a parent: the kinds of its members.
 const GROUP_KINDS: &str = "applyset.kubernetes.io/contains-group-kinds";
 /// Annotation: which resource of the application an object is.
 pub(super) const RESOURCE: &str = "transship.dev/resource";
-/// Annotation: whose an object is, in words.
+/// Annotation of namespaces and ledger entries: whose they are, in words.
 pub(super) const APPLICATION: &str = "transship.dev/application";
 
-/// The name under which an application keeps what is its own in a namespace: the parent of its set, and the
-/// first part of the names of its ledger's entries.
+/// Name of the parent of an application's set in a namespace.
 pub(super) fn parent_name(application: &Application) -> String {
-    let mut name = format!("transship.{}", slug(&application.project));
-    if !application.environment.is_empty() {
-        name.push('.');
-        name.push_str(&slug(&application.environment));
+    if application.environment.is_empty() {
+        format!("transship-{}", slug(&application.project))
+    } else {
+        format!("transship-{}", slug(&format!("{}-{}", application.project, application.environment)))
     }
-    name
 }
 
 /// The id of an application's set in a namespace, as the ApplySet specification makes it.
 pub(super) fn set_id(application: &Application, namespace: &str) -> String {
-    let hash = Fingerprint::of_bytes(format!("{}.{namespace}.Secret.", parent_name(application)).as_bytes());
+    let hash = Fingerprint::of_bytes(format!("{}.{namespace}.ConfigMap.", parent_name(application)).as_bytes());
     format!("applyset-{}-v1", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(hash.as_bytes()))
 }
 
-/// The parent of an application's set, whose members are of these kinds.
-pub(super) fn parent(application: &Application, namespace: &str, kinds: impl IntoIterator<Item = Kind>) -> Json {
-    let mut group_kinds: Vec<String> = kinds.into_iter().map(|kind| group_kind(&kind)).collect();
-    group_kinds.sort();
-    group_kinds.dedup();
-    json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "transship.dev/set",
-        "metadata": {
-            "name": parent_name(application),
-            "namespace": namespace,
-            "labels": {SET_ID: set_id(application, namespace)},
-            "annotations": {
-                TOOLING: concat!("transship/v", env!("CARGO_PKG_VERSION")),
-                GROUP_KINDS: group_kinds.join(","),
-                APPLICATION: application.to_string(),
-            }
-        }
-    })
+/// The id of the set that a parent holds together, and whose it is.
+pub(super) fn parent_of(parent: &Json) -> Option<(String, Application)> {
+    let id = parent.pointer("/metadata/labels")?.get(SET_ID)?.as_str()?;
+    Some((id.to_owned(), words(parent.pointer("/data/application")?.as_str()?)?))
+}
+
+fn words(text: &str) -> Option<Application> {
+    let (project, environment) = text.split_once('/')?;
+    Some(Application { project: project.into(), environment: environment.into() })
 }
 
 /// The kinds that a parent says its members have, as `Deployment.apps`.
@@ -80,21 +67,29 @@ pub(super) fn key(object: &Json) -> Option<Key> {
     annotation(object, RESOURCE)?.parse().ok()
 }
 
-/// Whose an object is.
-pub(super) fn owner(object: &Json, application: &Application, namespace: &str) -> Owner {
+/// Whose an object is. `sets` are those of the namespace, by id.
+pub(super) fn owner(
+    object: &Json,
+    application: &Application,
+    namespace: &str,
+    sets: &BTreeMap<String, Application>,
+) -> Owner {
     let label =
         |name: &str| object.pointer("/metadata/labels").and_then(|labels| labels.get(name)).and_then(Json::as_str);
     if let Some(set) = label(PART_OF) {
         if set == set_id(application, namespace) {
             return Owner::Us;
         }
-        let other = annotation(object, APPLICATION).and_then(|text| text.split_once('/'));
-        return match other {
-            Some((project, environment)) => {
-                Owner::Application(Application { project: project.into(), environment: environment.into() })
-            }
+        return match sets.get(set) {
+            Some(other) => Owner::Application(other.clone()),
             None => Owner::Tool(Masked::words(format!("the ApplySet {set}"))),
         };
+    }
+    // A namespace is in no set: what belongs to several is in it.
+    match annotation(object, APPLICATION).and_then(words) {
+        Some(other) if other == *application => return Owner::Us,
+        Some(other) => return Owner::Application(other),
+        None => {}
     }
     if let Some(release) = annotation(object, "meta.helm.sh/release-name") {
         return Owner::Tool(Masked::words(format!("the Helm release {release}")));
@@ -141,7 +136,10 @@ pub(super) fn slug(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value, reason = "literals of JSON are handed over")]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn shop(environment: &str) -> Application {
@@ -151,9 +149,9 @@ mod tests {
     /// Written on live objects: a change here makes every installation foreign to us.
     #[test]
     fn marks_are_frozen() {
-        assert_eq!(parent_name(&shop("production")), "transship.shop.production");
-        assert_eq!(parent_name(&shop("")), "transship.shop");
-        assert_eq!(set_id(&shop("production"), "shop"), "applyset-oxytsJFdwPiwpqLngik_JfClrwtI7SUxKrR-qIug4mY-v1");
+        assert_eq!(parent_name(&shop("production")), "transship-shop-production");
+        assert_eq!(parent_name(&shop("")), "transship-shop");
+        assert_eq!(set_id(&shop("production"), "shop"), "applyset-5kvxRUyQXZKQE3MflQoi-d04rPMUrXV680wXYoagVBg-v1");
         assert_ne!(set_id(&shop("production"), "shop"), set_id(&shop("staging"), "shop"));
     }
 
@@ -170,14 +168,21 @@ mod tests {
 
     #[test]
     fn owners() {
-        let object =
-            |labels: Json, annotations: Json| json!({"metadata": {"labels": labels, "annotations": annotations}});
-        let of = |labels, annotations| owner(&object(labels, annotations), &shop("production"), "shop");
+        let parent =
+            json!({"metadata": {"labels": {SET_ID: "applyset-x-v1"}}, "data": {"application": "shop/staging"}});
+        let sets = parent_of(&parent).into_iter().collect();
+        let of = |labels: Json, annotations: Json| {
+            let object = json!({"metadata": {"labels": labels, "annotations": annotations}});
+            owner(&object, &shop("production"), "shop", &sets)
+        };
         assert_eq!(of(json!({PART_OF: set_id(&shop("production"), "shop")}), json!({})), Owner::Us);
+        assert_eq!(of(json!({PART_OF: "applyset-x-v1"}), json!({})), Owner::Application(shop("staging")));
         assert_eq!(
-            of(json!({PART_OF: "applyset-x-v1"}), json!({APPLICATION: "shop/staging"})),
-            Owner::Application(shop("staging"))
+            of(json!({PART_OF: "applyset-y-v1"}), json!({})),
+            Owner::Tool(Masked::words("the ApplySet applyset-y-v1"))
         );
+        assert_eq!(of(json!({}), json!({APPLICATION: "shop/production"})), Owner::Us);
+        assert_eq!(of(json!({}), json!({APPLICATION: "shop/staging"})), Owner::Application(shop("staging")));
         assert_eq!(of(json!({}), json!({})), Owner::Nobody);
         assert_eq!(
             of(json!({}), json!({"meta.helm.sh/release-name": "shop"})),

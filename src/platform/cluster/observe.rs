@@ -17,7 +17,7 @@ use crate::{
     plan::Because,
     platform::{Failure, History, Live, Observation, Owner, Pending, Preview, Scope},
     target::{Condition, Release, Requirement, Resource},
-    value::{Address, Called, Key, Masked, Sources},
+    value::{Address, Application, Called, Key, Masked, Sources},
 };
 
 /// What was seen so far.
@@ -37,12 +37,14 @@ struct Look<'a> {
 
 pub(super) async fn observe(cluster: &Cluster, scope: Scope<'_>) -> Result<Observation, Failure> {
     let identity = cluster.identified().await?.clone();
+    let sets = sets(cluster).await?;
     let mut look = Look {
         cluster,
         reading: Reading {
             application: scope.application,
             namespace: &cluster.settings.namespace,
             secrets: scope.concealed,
+            sets: &sets,
         },
         release: scope.release,
         settles: scope
@@ -80,6 +82,15 @@ pub(super) async fn observe(cluster: &Cluster, scope: Scope<'_>) -> Result<Obser
     })
 }
 
+/// The sets of the application's namespace, by id, and whose they are; none for whom we may not see.
+async fn sets(cluster: &Cluster) -> Result<BTreeMap<String, Application>, Failure> {
+    let Some(kind) = Kind::known("v1/ConfigMap") else { return Ok(BTreeMap::new()) };
+    let request =
+        Request::get(kind.collection(Some(&cluster.settings.namespace))).query("labelSelector", marks::SET_ID);
+    let parents = cluster.reader.list(&request).await?.unwrap_or_default();
+    Ok(parents.iter().filter_map(marks::parent_of).collect())
+}
+
 impl Look<'_> {
     /// Which of the namespaces are not there. Who may not look is taken to have one.
     async fn namespaces(&mut self) -> Result<(), Failure> {
@@ -115,7 +126,7 @@ impl Look<'_> {
             }
         }
         let name = marks::parent_name(self.reading.application);
-        let path = kind::address("Secret", Some(&namespace), &name);
+        let path = kind::address("ConfigMap", Some(&namespace), &name);
         let parent = Kind::known(&path.kind).map(|kind| kind.object(Some(&namespace), &name));
         if let Some(path) = parent {
             let answer = self.cluster.reader.send(&Request::get(path)).await?;

@@ -2,6 +2,7 @@
 
 use super::{
     connection::{Connection, Request},
+    fault::is_untypable,
     fields::MANAGER,
     kind::Kind,
     live::Reading,
@@ -47,6 +48,7 @@ pub(super) async fn preview(
     Ok(match reader.send(&request).await?.accepted() {
         Ok(object) => Preview::Server(reading.body(&object, kind)),
         Err(status) if status.is_no_right() => Preview::Local(Because::Forbidden),
+        Err(status) if is_untypable(status.code, &status.message) => Preview::Refused(status.refusal(reading.secrets)),
         Err(status) if status.code >= 500 || status.code == 429 => {
             return Err(reader.refused(&status, &format!("ask what would become of {}", resource.address)));
         }

@@ -123,6 +123,7 @@ impl Store {
         let matches = |object: &Json| {
             selector.split(',').filter(|part| !part.is_empty()).all(|part| match part.split_once('=') {
                 Some((name, value)) => object["metadata"]["labels"][name] == value,
+                None if !part.starts_with('!') => !object["metadata"]["labels"][part].is_null(),
                 None => object["metadata"]["labels"][part.trim_start_matches('!')].is_null(),
             })
         };
@@ -247,6 +248,7 @@ impl ApiServer {
                 pause: Duration::from_millis(5),
                 look: Duration::from_millis(10),
                 removal: Duration::from_secs(2),
+                grace: Duration::from_millis(50),
             },
         }
     }

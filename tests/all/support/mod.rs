@@ -1,5 +1,6 @@
 //! What several tests stand on.
 
 pub mod api_server;
+pub mod engines;
 pub mod memory_files;
 pub mod releases;

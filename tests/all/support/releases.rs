@@ -44,9 +44,8 @@ pub fn add(release: &mut Release, key: &str, kind: &str, body: Json, when: Condi
     let (api_version, name) = kind.rsplit_once('/').unwrap();
     body["apiVersion"] = api_version.into();
     body["kind"] = name.into();
-    body["metadata"]["labels"]["applyset.kubernetes.io/part-of"] = part_of().into();
+    body["metadata"]["labels"]["applyset.kubernetes.io/part-of"] = part_of("shop").into();
     body["metadata"]["annotations"]["transship.dev/resource"] = key.into();
-    body["metadata"]["annotations"]["transship.dev/application"] = "shop/test".into();
     let address = address(kind, body["metadata"]["name"].as_str().unwrap());
     if kind != "v1/Namespace" {
         body["metadata"]["namespace"] = "shop".into();
@@ -68,9 +67,11 @@ pub fn node(json: &Json) -> Node {
     platform::decode(json)
 }
 
-/// The mark of [`application`] in the namespace `shop`.
-pub fn part_of() -> &'static str {
-    "applyset-M7KOvyuhydW8_5Fo1liEaX9NiO_0Cq4EdEvrzndn7pU-v1"
+/// The mark of [`application`] in a namespace.
+pub fn part_of(namespace: &str) -> String {
+    use base64::Engine as _;
+    let hash = Fingerprint::of_bytes(format!("transship-shop-test.{namespace}.ConfigMap.").as_bytes());
+    format!("applyset-{}-v1", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(hash.as_bytes()))
 }
 
 /// A lock that is held.
