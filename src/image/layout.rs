@@ -68,7 +68,7 @@ impl Layout {
         let found = found.or_else(|| self.named.iter().find(|(name, _)| bare(name)));
         found.map(|(_, digest)| digest.clone()).ok_or_else(|| {
             let failure =
-                Failure::new(&codes::NOT_FOUND, format!("is not in the image layout {}", self.directory.display()));
+                Failure::new(&codes::NOT_FOUND, format!("not in the image layout {}", self.directory.display()));
             let tags: Vec<&str> = self
                 .named
                 .iter()

@@ -13,4 +13,5 @@ mod cli_usage;
 mod cluster;
 mod cluster_real;
 mod conformance;
+mod layout;
 mod support;

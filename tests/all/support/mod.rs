@@ -2,5 +2,6 @@
 
 pub mod api_server;
 pub mod engines;
+pub mod image_layout;
 pub mod memory_files;
 pub mod releases;
