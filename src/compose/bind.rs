@@ -136,8 +136,13 @@ impl Bind for Node {
     }
 }
 
-/// A tree as a body, places kept: for `x-*`.
-pub(super) fn node(tree: &Tree, origins: &Origins) -> Node {
+/// A tree as a body, places kept.
+pub fn body(tree: &Tree, origins: &Origins) -> Node {
+    node(tree, origins)
+}
+
+/// The same, for `x-*`.
+fn node(tree: &Tree, origins: &Origins) -> Node {
     let value = match &tree.value {
         Scalar::Null => Value::Null,
         Scalar::Bool(value) => Value::Bool(*value),

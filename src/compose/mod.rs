@@ -27,7 +27,8 @@ mod unique;
 pub(crate) mod units;
 mod variables;
 
-pub use bind::Bind;
+pub use bind::{Bind, body};
 pub use conceal::name_says_so;
 pub use load::{Configuration, Loaded, configuration, load};
 pub use request::{FileKind, Files, Request, Skip, clean, directory, join};
+pub use units::size;

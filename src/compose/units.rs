@@ -239,7 +239,7 @@ mod tests {
         ] {
             assert_eq!(size(text), Some(bytes), "{text}");
         }
-        for text in ["", "1e", "1i", "1  g", " 1", "1 ", "1,5g", "0x10", "-1k", "k"] {
+        for text in ["", "1e", "1i", "1  g", " 1", "1,5g", "0x10", "-1k", "k"] {
             assert_eq!(size(text), None, "{text}");
         }
     }

@@ -18,6 +18,8 @@ pub struct Finding {
     pub labels: Vec<Label>,
     /// What to do instead.
     pub help: Option<Masked>,
+    /// Further values that it speaks of, without showing them: the leaves of an attribute.
+    pub covers: Vec<Spot>,
 }
 
 /// A place that shows a finding.
@@ -33,7 +35,7 @@ impl Finding {
     /// A finding at a place.
     pub fn new(code: &'static Code, message: Masked, spot: Spot) -> Self {
         let labels = if spot.is_somewhere() { vec![Label { spot, text: Masked::default() }] } else { Vec::new() };
-        Self { code, severity: code.severity, message, path: None, labels, help: None }
+        Self { code, severity: code.severity, message, path: None, labels, help: None, covers: Vec::new() }
     }
 
     /// With the path in the Compose model.

@@ -3,6 +3,8 @@
 
 pub(crate) mod codes;
 mod disposition;
+pub mod kubernetes;
+pub mod naming;
 mod release;
 mod settings;
 mod template;

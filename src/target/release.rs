@@ -59,7 +59,8 @@ impl Release {
     pub fn dependencies(&self, resource: &Resource) -> Vec<After> {
         let mut all = resource.after.clone();
         for key in resource.body.references() {
-            if !all.iter().any(|after| after.key == key) {
+            // A body names itself by reference as well.
+            if key != resource.key && !all.iter().any(|after| after.key == key) {
                 all.push(After { key, until: Condition::Exists });
             }
         }

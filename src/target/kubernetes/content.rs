@@ -1,0 +1,336 @@
+//! `configs`, `secrets` and bind mounts of project files: objects that carry their content in their name, and
+//! how containers mount them.
+
+use super::{
+    object::{Object, base64_of},
+    storage::Mounts,
+    translate::{Translator, context},
+};
+use crate::{
+    compose::model::{ConfigReference, Content, FileBytes, FileContent, Service},
+    target::{Life, Requirement, SecretMode, codes, naming},
+    value::{Called, Fingerprint, Key, Located, Node, Part, Role, Sources, Spot, Subject, Text, Value},
+};
+
+/// Key of the `content` object of a config.
+fn config_key(name: &str) -> Key {
+    Key::new(Subject::Config(name.into()), Role::new("content"))
+}
+
+fn secret_key(name: &str) -> Key {
+    Key::new(Subject::Secret(name.into()), Role::new("content"))
+}
+
+impl Translator<'_> {
+    pub(super) fn configs_and_secrets(&mut self) {
+        let used: Vec<(bool, Box<str>)> = self
+            .project
+            .services
+            .values()
+            .flat_map(|service| {
+                let configs = service.value.configs.iter().flat_map(|all| &all.value).map(|one| (false, one));
+                let secrets = service.value.secrets.iter().flat_map(|all| &all.value).map(|one| (true, one));
+                configs.chain(secrets).collect::<Vec<_>>()
+            })
+            .filter_map(|(secret, one)| Some((secret, one.value.source.as_ref()?.value.plain()?.into())))
+            .collect();
+        for (name, config) in &self.project.configs {
+            if !used.contains(&(false, name.clone())) {
+                continue;
+            }
+            let at = format!("configs.{name}");
+            let value = &config.value;
+            if value.external.as_ref().is_some_and(|external| external.value) {
+                self.require("v1/ConfigMap", name, value.name.as_ref(), config.spot);
+                continue;
+            }
+            let Some(file) = self.bytes(value.content.as_ref(), value.file.as_ref(), None, &at, config.spot) else {
+                continue;
+            };
+            self.content_object(config_key(name), name, &file, config.spot, false);
+        }
+        for (name, secret) in &self.project.secrets {
+            if !used.contains(&(true, name.clone())) {
+                continue;
+            }
+            let at = format!("secrets.{name}");
+            let value = &secret.value;
+            let external = value.external.as_ref().is_some_and(|external| external.value);
+            if external || self.secret_mode() == SecretMode::Reference {
+                let called = if external { value.name.as_ref() } else { None };
+                let from = value.file.as_ref().or(value.environment.as_ref()).map_or(secret.spot, |file| file.spot);
+                self.require("v1/Secret", name, called, from);
+                continue;
+            }
+            let Some(file) = self.bytes(value.content.as_ref(), value.file.as_ref(), Some(name), &at, secret.spot)
+            else {
+                continue;
+            };
+            self.content_object(secret_key(name), name, &file, secret.spot, true);
+        }
+    }
+
+    fn require(&mut self, kind: &str, name: &str, called: Option<&Located<Text>>, spot: Spot) {
+        let real = called.and_then(|called| called.value.plain()).unwrap_or(name);
+        let address = self.address(kind, Called::Now(naming::slug(real, 253).into()));
+        let from = self.project.origins.union([Some(spot), called.map(|called| called.spot)].into_iter().flatten());
+        self.requires.push(Requirement { address, entries: vec![name.into()], from });
+    }
+
+    /// The bytes of a config or secret, with all the places they come from.
+    fn bytes(
+        &mut self,
+        content: Option<&Located<Text>>,
+        file: Option<&Located<Text>>,
+        secret: Option<&str>,
+        at: &str,
+        spot: Spot,
+    ) -> Option<(FileContent, Sources)> {
+        if let Some(content) = content {
+            let from = content.value.sources(content.spot, &self.project.origins);
+            let text = match secret {
+                Some(name) => content.value.concealed(name, content.spot, &self.project.concealed),
+                None => content.value.clone(),
+            };
+            return Some((FileContent { bytes: FileBytes::Text(text), spot: content.spot, executable: false }, from));
+        }
+        let Some(file) = file else {
+            self.find(
+                &codes::NO_CONTENT,
+                "there is no content for it".to_owned(),
+                spot,
+                at,
+                "name a `file`, or a variable that is set",
+            );
+            return None;
+        };
+        let why = match self.project.contents.get(file.value.plain().unwrap_or_default()) {
+            Some(Content::File(content)) => {
+                let from = self
+                    .project
+                    .origins
+                    .join([file.value.sources(file.spot, &self.project.origins), content.spot.into()]);
+                return Some((content.clone(), from));
+            }
+            Some(Content::Missing) | None => "there is no such file".to_owned(),
+            Some(Content::Directory(_)) => "it is a directory".to_owned(),
+            Some(Content::Unsuitable(why)) => (*why).to_owned(),
+            Some(Content::Unreadable(why)) => why.to_string(),
+        };
+        let words = format!("{} cannot be carried along: {why}", file.value.masked());
+        self.find(&codes::NO_CONTENT, words, file.spot, at, "check the path; it starts from the project directory");
+        None
+    }
+
+    fn content_object(&mut self, key: Key, name: &str, file: &(FileContent, Sources), spot: Spot, secret: bool) {
+        let (content, from) = file;
+        let entry = match &content.bytes {
+            FileBytes::Text(text) => vec![(name.to_owned(), text.clone())],
+            // Bytes that are no text enter the name under the content key as well: their id stands for them.
+            FileBytes::Binary(_) => Vec::new(),
+        };
+        let stem = naming::slug(name, 52);
+        let called = match &content.bytes {
+            FileBytes::Text(_) => naming::versioned(&stem, &naming::Content::of_entries(&entry), self.keys),
+            FileBytes::Binary(id) => {
+                let body = Node::new(Value::Bytes(*id), Sources::NONE);
+                naming::versioned(
+                    &stem,
+                    &naming::Content::of_body(&body, &[], self.keys, &self.project.concealed),
+                    self.keys,
+                )
+            }
+        };
+        let inputs = Fingerprint::of(
+            &Node::new(entry.first().map(|(_, text)| text.clone()).unwrap_or_default(), Sources::NONE),
+            self.keys,
+            &self.project.concealed,
+        );
+        let (kind, template) = if secret { ("v1/Secret", "secret.yaml") } else { ("v1/ConfigMap", "configmap.yaml") };
+        let mut object = Object::new(key, kind, called, template, spot).life(Life::Versioned);
+        object.inputs = inputs;
+        let mut data = Node::map(*from);
+        let mut binary = None;
+        match (&content.bytes, secret) {
+            (FileBytes::Text(text), false) => data.set(name, Node { value: text.clone().into(), from: *from }),
+            (FileBytes::Text(text), true) => {
+                let value = base64_of(text, self, content.spot);
+                data.set(name, Node { value, from: *from });
+            }
+            (FileBytes::Binary(id), true) => data.set(name, Node { value: Value::Bytes(*id), from: *from }),
+            (FileBytes::Binary(id), false) => {
+                let mut map = Node::map(*from);
+                map.set(name, Node { value: Value::Bytes(*id), from: *from });
+                binary = Some(map);
+            }
+        }
+        let data = (!data.entries().is_empty()).then_some(data);
+        let inner = context(
+            "content",
+            vec![
+                ("type", Some(Node::new("Opaque", Sources::NONE))),
+                ("immutable", Some(Node::new(true, Sources::NONE))),
+                ("data", data),
+                ("binaryData", binary),
+            ],
+        );
+        self.add(object, inner);
+    }
+
+    /// Mounts of `configs` and `secrets` of a container.
+    pub(super) fn mount_contents(&mut self, name: &str, service: &Service, mounts: &mut Mounts) {
+        for config in service.configs.iter().flat_map(|all| &all.value) {
+            self.mount_one(name, config, false, mounts);
+        }
+        for secret in service.secrets.iter().flat_map(|all| &all.value) {
+            self.mount_one(name, secret, true, mounts);
+        }
+    }
+
+    fn mount_one(&mut self, service: &str, reference: &Located<ConfigReference>, secret: bool, mounts: &mut Mounts) {
+        let spot = reference.spot;
+        let Some(source) = reference.value.source.as_ref() else { return };
+        let Some(name) = source.value.plain() else { return };
+        let key = if secret { secret_key(name) } else { config_key(name) };
+        let target = reference.value.target.as_ref();
+        let path = match target.and_then(|target| target.value.plain()) {
+            Some(path) if path.starts_with('/') => path.to_owned(),
+            Some(path) if secret => format!("/run/secrets/{path}"),
+            Some(path) => format!("/{path}"),
+            None if secret => format!("/run/secrets/{name}"),
+            None => format!("/{name}"),
+        };
+        let from = self
+            .project
+            .origins
+            .union([Some(spot), Some(source.spot), target.map(|target| target.spot)].into_iter().flatten());
+        let object_name = if self.resources.contains_key(&key) {
+            Value::Reference(Box::new(key), Part::Name)
+        } else {
+            let external = if secret {
+                self.project
+                    .secrets
+                    .get(name)
+                    .and_then(|secret| secret.value.name.as_ref().filter(|_| secret.value.external.is_some()))
+            } else {
+                self.project
+                    .configs
+                    .get(name)
+                    .and_then(|config| config.value.name.as_ref().filter(|_| config.value.external.is_some()))
+            };
+            let real = external.and_then(|external| external.value.plain()).unwrap_or(name);
+            Value::from(naming::slug(real, 253))
+        };
+        let mode = reference
+            .value
+            .mode
+            .as_ref()
+            .map_or_else(|| Node::new(0o444_i64, Sources::NONE), |mode| Node::new(mode.value, mode.spot));
+        for (field, part) in [(&reference.value.uid, "uid"), (&reference.value.gid, "gid")] {
+            if let Some(field) = field {
+                let list = if secret { "secrets" } else { "configs" };
+                let words = format!("`{part}` cannot be said: files belong to root");
+                self.find(
+                    &codes::UNSUPPORTED,
+                    words,
+                    field.spot,
+                    &format!("services.{service}.{list}.{name}.{part}"),
+                    "use `mode` to let others read",
+                );
+            }
+        }
+        mounts.file(if secret { "secret" } else { "configMap" }, name, object_name, name, &path, mode, from);
+    }
+
+    /// A bind mount of a file or directory of the project.
+    pub(super) fn mount_files(
+        &mut self,
+        source: &Located<Text>,
+        target: &str,
+        from: Sources,
+        mounts: &mut Mounts,
+    ) -> Result<(), String> {
+        let path = source.value.plain().unwrap_or_default();
+        let relative = path.strip_prefix(&format!("{}/", self.project.directory)).unwrap_or(path).to_owned();
+        let files: Vec<(String, FileContent)> = match self.project.contents.get(path) {
+            Some(Content::File(file)) => {
+                vec![(relative.rsplit('/').next().unwrap_or(&relative).to_owned(), file.clone())]
+            }
+            Some(Content::Directory(files)) => {
+                files.iter().map(|(name, file)| (name.to_string(), file.clone())).collect()
+            }
+            Some(Content::Missing) | None => return Err("there is nothing at this path".to_owned()),
+            Some(Content::Unsuitable(why)) => return Err((*why).to_owned()),
+            Some(Content::Unreadable(why)) => return Err(why.to_string()),
+        };
+        let single = matches!(self.project.contents.get(path), Some(Content::File(_)));
+        let key = Key::new(Subject::Config(relative.as_str().into()), Role::new("files"));
+        if !self.resources.contains_key(&key) {
+            self.files_object(key.clone(), &relative, &files, from);
+        }
+        let name = Value::Reference(Box::new(key), Part::Name);
+        if single {
+            let file = files.first().map(|(name, _)| entry_name(name)).unwrap_or_default();
+            let executable = files.first().is_some_and(|(_, file)| file.executable);
+            let mode = Node::new(if executable { 0o555_i64 } else { 0o444 }, Sources::NONE);
+            mounts.file("configMap", &relative, name, &file, target, mode, from);
+        } else {
+            let items: Vec<(String, String, bool)> =
+                files.iter().map(|(name, file)| (entry_name(name), name.clone(), file.executable)).collect();
+            mounts.directory(&relative, name, &items, target, from);
+        }
+        Ok(())
+    }
+
+    fn files_object(&mut self, key: Key, relative: &str, files: &[(String, FileContent)], from: Sources) {
+        let origins = &self.project.origins;
+        let (mut data, mut binary) = (Node::map(from), Node::map(from));
+        let mut entries = Vec::new();
+        for (name, file) in files {
+            let from = origins.join([from, file.spot.into()]);
+            match &file.bytes {
+                FileBytes::Text(text) => {
+                    entries.push((entry_name(name), text.clone()));
+                    data.set(entry_name(name), Node { value: text.clone().into(), from });
+                }
+                FileBytes::Binary(id) => binary.set(entry_name(name), Node { value: Value::Bytes(*id), from }),
+            }
+        }
+        let plain = naming::Content::of_entries(&entries);
+        let content = match (&plain, binary.entries().is_empty()) {
+            (_, true) => plain,
+            _ => naming::Content::of_body(&binary, &[], self.keys, &self.project.concealed),
+        };
+        let called = naming::versioned(&naming::slug(relative, 52), &content, self.keys);
+        let spot = origins.spots(from).first().copied().unwrap_or(Spot::NOWHERE);
+        let mut object = Object::new(key, "v1/ConfigMap", called, "configmap.yaml", spot).life(Life::Versioned);
+        object.inputs = Fingerprint::of(&data, self.keys, &self.project.concealed);
+        let some = |node: Node| (!node.entries().is_empty()).then_some(node);
+        let inner = context(
+            "content",
+            vec![
+                ("immutable", Some(Node::new(true, Sources::NONE))),
+                ("data", some(data)),
+                ("binaryData", some(binary)),
+            ],
+        );
+        self.add(object, inner);
+    }
+}
+
+/// A relative path as the key of a ConfigMap, which allows letters, digits, `-`, `_` and `.` only.
+fn entry_name(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for c in path.chars() {
+        match c {
+            c if c.is_ascii_alphanumeric() || "-.".contains(c) => out.push(c),
+            '_' => out.push_str("__"),
+            '/' => out.push_str("_s"),
+            other => {
+                out.push_str("_u");
+                out.push_str(&format!("{:x}.", u32::from(other)));
+            }
+        }
+    }
+    out
+}

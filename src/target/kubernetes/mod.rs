@@ -1,0 +1,71 @@
+//! Kubernetes: objects of its API.
+
+mod compare;
+mod content;
+mod dispositions;
+mod environment;
+mod network;
+mod object;
+mod pod;
+mod probes;
+mod resources;
+mod storage;
+mod templates;
+mod translate;
+mod workload;
+
+use super::{Dialect, Disposition, ListOrder, Mutability, Release, Settings, Shown, Target, Translation, Unit};
+use crate::{
+    image::Pinned,
+    plan::{Change, Consequence, Step},
+    value::{Address, Keyring, Node, Path},
+};
+
+pub use templates::Templates;
+
+/// The dialect of Kubernetes. Every function is pure.
+#[derive(Debug, Default)]
+pub struct Kubernetes {
+    /// Templates that take the place of ours, by file name.
+    pub templates: Templates,
+}
+
+impl Target for Kubernetes {
+    fn dialect(&self) -> Dialect {
+        Dialect::Kubernetes
+    }
+
+    fn dispositions(&self) -> &'static [Disposition] {
+        dispositions::TABLE
+    }
+
+    fn translate(&self, pinned: &Pinned, settings: &Settings, unit: &Unit, keys: &Keyring) -> Translation {
+        translate::translate(&self.templates, pinned, settings, unit, keys)
+    }
+
+    fn canonical(&self, address: &Address, body: Node) -> Node {
+        compare::canonical(address, body)
+    }
+
+    fn list(&self, address: &Address, path: &Path) -> ListOrder {
+        compare::list(address, path)
+    }
+
+    fn exposure(&self, address: &Address, path: &Path) -> Shown {
+        compare::exposure(address, path)
+    }
+
+    fn consequence(
+        &self,
+        address: &Address,
+        before: Option<&Node>,
+        after: Option<&Node>,
+        at: &[Path],
+    ) -> (Consequence, Mutability) {
+        compare::consequence(address, before, after, at)
+    }
+
+    fn schedule(&self, release: &Release, changes: &[Change]) -> Vec<Step> {
+        compare::schedule(release, changes)
+    }
+}

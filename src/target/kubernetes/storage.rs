@@ -1,0 +1,414 @@
+//! Volumes, mounts and claims.
+
+use super::{
+    object::Object,
+    translate::{Translator, context},
+};
+use crate::{
+    compose::model::{Mount, Service},
+    target::{HostPaths, Life, codes, naming},
+    value::{Called, Key, Located, Name, Node, Part, Role, Sources, Subject, Value},
+};
+
+/// Volumes of a pod and mounts of its container, while they are collected.
+#[derive(Debug, Default)]
+pub(super) struct Mounts {
+    volumes: Vec<Node>,
+    mounts: Vec<Node>,
+    names: Vec<String>,
+}
+
+impl Mounts {
+    /// `volumes` of the pod.
+    pub(super) fn volumes(&self) -> Option<Node> {
+        (!self.volumes.is_empty()).then(|| Node::new(self.volumes.clone(), Sources::NONE))
+    }
+
+    /// `volumeMounts` of the container.
+    pub(super) fn mounts(&self) -> Option<Node> {
+        (!self.mounts.is_empty()).then(|| Node::new(self.mounts.clone(), Sources::NONE))
+    }
+
+    fn name(&mut self, wanted: &str) -> String {
+        let base = naming::slug(wanted, 50);
+        let mut name = base.clone();
+        let mut number = 2;
+        while self.names.contains(&name) {
+            name = format!("{base}-{number}");
+            number += 1;
+        }
+        self.names.push(name.clone());
+        name
+    }
+
+    fn volume(&mut self, name: &str, kind: &str, source: Node, from: Sources) {
+        let mut volume = Node::map(from);
+        volume.set("name", Node::new(name, from));
+        volume.set(kind, source);
+        self.volumes.push(volume);
+    }
+
+    fn mount(&mut self, name: &str, path: Node, read_only: bool, sub_path: Option<Node>, from: Sources) {
+        let mut mount = Node::map(from);
+        mount.set("name", Node::new(name, from));
+        mount.set("mountPath", path);
+        if let Some(sub_path) = sub_path {
+            mount.set("subPath", sub_path);
+        }
+        if read_only {
+            mount.set("readOnly", Node::new(true, from));
+        }
+        self.mounts.push(mount);
+    }
+
+    /// One entry of a ConfigMap or Secret as one file.
+    #[allow(clippy::too_many_arguments, reason = "each is one field of the volume")]
+    pub(super) fn file(
+        &mut self,
+        kind: &'static str,
+        stem: &str,
+        object: Value,
+        entry: &str,
+        path: &str,
+        mode: Node,
+        from: Sources,
+    ) {
+        let prefix = if kind == "secret" { "secret" } else { "config" };
+        let name = self.name(&format!("{prefix}-{stem}"));
+        let mut item = Node::map(from);
+        item.set("key", Node::new(entry, from));
+        item.set("path", Node::new("content", from));
+        item.set("mode", mode);
+        let mut source = Node::map(from);
+        let field = if kind == "secret" { "secretName" } else { "name" };
+        source.set(field, Node { value: object, from });
+        source.set("items", Node::new(vec![item], from));
+        self.volume(&name, kind, source, from);
+        self.mount(&name, Node::new(path, from), true, Some(Node::new("content", from)), from);
+    }
+
+    /// A ConfigMap as a directory; `items`: entry, relative path, whether it may be executed.
+    pub(super) fn directory(
+        &mut self,
+        stem: &str,
+        object: Value,
+        items: &[(String, String, bool)],
+        path: &str,
+        from: Sources,
+    ) {
+        let name = self.name(&format!("files-{stem}"));
+        let items = items.iter().map(|(entry, relative, executable)| {
+            let mut item = Node::map(from);
+            item.set("key", Node::new(entry.as_str(), from));
+            item.set("path", Node::new(relative.as_str(), from));
+            item.set("mode", Node::new(if *executable { 0o555_i64 } else { 0o444 }, from));
+            item
+        });
+        let mut source = Node::map(from);
+        source.set("name", Node { value: object, from });
+        source.set("items", Node::new(items.collect::<Vec<_>>(), from));
+        self.volume(&name, "configMap", source, from);
+        self.mount(&name, Node::new(path, from), true, None, from);
+    }
+
+    fn memory(&mut self, stem: &str, path: Node, size: Option<Node>, from: Sources) {
+        let name = self.name(&format!("memory-{stem}"));
+        let mut source = Node::map(from);
+        source.set("medium", Node::new("Memory", from));
+        if let Some(size) = size {
+            source.set("sizeLimit", size);
+        }
+        self.volume(&name, "emptyDir", source, from);
+        self.mount(&name, path, false, None, from);
+    }
+}
+
+/// Bytes as a Kubernetes quantity.
+pub(super) fn quantity(bytes: i64) -> String {
+    for (unit, size) in [("Gi", 1_i64 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)] {
+        if bytes >= size && bytes % size == 0 {
+            return format!("{}{unit}", bytes / size);
+        }
+    }
+    bytes.to_string()
+}
+
+fn claim_key(name: &str) -> Key {
+    Key::new(Subject::Volume(name.into()), Role::new("claim"))
+}
+
+fn is(mount: &Mount, kind: &str) -> bool {
+    mount.kind.as_ref().and_then(|found| found.value.plain()) == Some(kind)
+}
+
+impl Translator<'_> {
+    /// The services that mount a named volume, and whether they write to it.
+    fn users(&self, volume: &str) -> Vec<(Name, bool)> {
+        let mut found = Vec::new();
+        for (name, service) in &self.project.services {
+            for mount in service.value.volumes.iter().flat_map(|all| &all.value) {
+                let source = mount.value.source.as_ref().and_then(|source| source.value.plain());
+                if is(&mount.value, "volume") && source == Some(volume) {
+                    found.push((name.clone(), !mount.value.read_only.as_ref().is_some_and(|flag| flag.value)));
+                }
+            }
+        }
+        found
+    }
+
+    /// Whether a service alone writes to a volume, and runs once: then it is a StatefulSet.
+    pub(super) fn owns_volume(&self, name: &str, service: &Service) -> bool {
+        service.volumes.iter().flat_map(|all| &all.value).any(|mount| {
+            let source = mount.value.source.as_ref().and_then(|source| source.value.plain()).unwrap_or_default();
+            let users = self.users(source);
+            is(&mount.value, "volume")
+                && !source.is_empty()
+                && !mount.value.read_only.as_ref().is_some_and(|flag| flag.value)
+                && users.iter().all(|(user, _)| &**user == name)
+        })
+    }
+
+    /// One claim per volume that is used.
+    pub(super) fn claims(&mut self, wanted: &[Name]) {
+        for (name, volume) in &self.project.volumes {
+            let users = self.users(name);
+            if !users.iter().any(|(user, _)| wanted.contains(user)) {
+                continue;
+            }
+            let value = &volume.value;
+            if value.external.as_ref().is_some_and(|external| external.value) {
+                let real = value.name.as_ref().and_then(|name| name.value.plain()).unwrap_or(name);
+                let address = self.address("v1/PersistentVolumeClaim", Called::Now(naming::slug(real, 253).into()));
+                let from = value.name.as_ref().map_or(volume.spot, |name| name.spot).into();
+                self.requires.push(crate::target::Requirement { address, entries: Vec::new(), from });
+                continue;
+            }
+            let settings = self.settings.volumes.get(name).cloned().unwrap_or_default();
+            let kubernetes = &self.settings.kubernetes;
+            let size = settings.size.clone().or_else(|| kubernetes.volume_size.clone());
+            if size.is_none() {
+                let words = format!("the volume `{name}` has no size: 1Gi is asked for");
+                self.find(
+                    &codes::VOLUME_SIZE,
+                    words,
+                    volume.spot,
+                    &format!("volumes.{name}"),
+                    "set `size` under `volumes` of the environment",
+                );
+            }
+            let writers = users.iter().filter(|(_, writes)| *writes).count();
+            if writers > 1 && settings.access_mode.is_none() {
+                let words = format!("the volume `{name}` is written by {writers} services");
+                self.find(
+                    &codes::SHARED_VOLUME,
+                    words,
+                    volume.spot,
+                    &format!("volumes.{name}"),
+                    "set `accessMode: ReadWriteMany` where the storage can do it",
+                );
+            }
+            let quantity =
+                size.map_or_else(|| Node::new("1Gi", Sources::NONE), |size| Node::new(&*size.value, size.spot));
+            let class = settings.class.clone().or_else(|| kubernetes.storage_class.clone());
+            let mode = settings
+                .access_mode
+                .as_ref()
+                .map_or_else(|| Node::new("ReadWriteOnce", Sources::NONE), |mode| Node::new(&*mode.value, mode.spot));
+            let called = Called::Now(naming::slug(&format!("{}-{name}", self.settings.application.project), 63).into());
+            let mut object = Object::new(
+                claim_key(name),
+                "v1/PersistentVolumeClaim",
+                called,
+                "persistentvolumeclaim.yaml",
+                volume.spot,
+            )
+            .life(Life::Data);
+            for (label, text) in value.labels.iter().flat_map(|labels| &labels.value) {
+                object.annotations.push((label.clone(), self.text(text)));
+            }
+            let inner = context(
+                "claim",
+                vec![
+                    ("accessModes", Some(Node::new(vec![mode], Sources::NONE))),
+                    ("storageClassName", class.map(|class| Node::new(&*class.value, class.spot))),
+                    ("size", Some(quantity)),
+                ],
+            );
+            self.add(object, inner);
+        }
+    }
+
+    /// Everything a container mounts.
+    pub(super) fn mounts(&mut self, name: &str, service: &Service) -> Mounts {
+        let mut mounts = Mounts::default();
+        for mount in service.volumes.iter().flat_map(|all| &all.value) {
+            self.mount(name, mount, &mut mounts);
+        }
+        for tmpfs in service.tmpfs.iter().flat_map(|all| &all.value) {
+            let from = tmpfs.value.sources(tmpfs.spot, &self.project.origins);
+            let Some(text) = tmpfs.value.plain() else { continue };
+            let (path, options) = text.split_once(':').map_or((text, ""), |(path, options)| (path, options));
+            let mut size = None;
+            for option in options.split(',').filter(|option| !option.is_empty()) {
+                match option.split_once('=') {
+                    Some(("size", amount)) => {
+                        size = memory_amount(amount).map(|bytes| Node::new(quantity(bytes), from))
+                    }
+                    _ if ["rw", "noexec", "nosuid", "nodev", "exec"].contains(&option) => {}
+                    _ => {
+                        let words = format!("the option `{option}` of this tmpfs cannot be said");
+                        self.find(
+                            &codes::UNSUPPORTED,
+                            words,
+                            tmpfs.spot,
+                            &format!("services.{name}.tmpfs"),
+                            "size is the one that can",
+                        );
+                    }
+                }
+            }
+            mounts.memory(path, Node::new(path, from), size, from);
+        }
+        if let Some(size) = &service.shm_size {
+            mounts.memory(
+                "shm",
+                Node::new("/dev/shm", size.spot),
+                Some(Node::new(quantity(size.value), size.spot)),
+                size.spot.into(),
+            );
+        }
+        self.mount_contents(name, service, &mut mounts);
+        mounts
+    }
+
+    fn mount(&mut self, service: &str, mount: &Located<Mount>, mounts: &mut Mounts) {
+        let at = format!("services.{service}.volumes");
+        let value = &mount.value;
+        let Some(target) = value.target.as_ref() else { return };
+        let kind = value.kind.as_ref().and_then(|kind| kind.value.plain()).unwrap_or("volume").to_owned();
+        let read_only = value.read_only.as_ref().is_some_and(|flag| flag.value);
+        let spots = [
+            Some(mount.spot),
+            Some(target.spot),
+            value.kind.as_ref().map(|part| part.spot),
+            value.source.as_ref().map(|part| part.spot),
+            value.read_only.as_ref().map(|part| part.spot),
+            value.volume.as_ref().map(|part| part.spot),
+            value.bind.as_ref().map(|part| part.spot),
+        ];
+        let mut all: Vec<Sources> = spots.into_iter().flatten().map(Sources::from).collect();
+        if let Some(source) = &value.source {
+            all.push(source.value.sources(source.spot, &self.project.origins));
+        }
+        let from = self.project.origins.join(all);
+        let path = Node { value: target.value.clone().into(), from };
+        let target_path = target.value.plain().unwrap_or_default().to_owned();
+        match kind.as_str() {
+            "volume" => self.mount_volume(value, path, read_only, from, mounts),
+            "tmpfs" => {
+                let tmpfs = value.tmpfs.as_ref().map(|tmpfs| &tmpfs.value);
+                let size =
+                    tmpfs.and_then(|tmpfs| tmpfs.size.as_ref()).map(|size| Node::new(quantity(size.value), size.spot));
+                if let Some(mode) = tmpfs.and_then(|tmpfs| tmpfs.mode.as_ref()) {
+                    self.find(
+                        &codes::UNSUPPORTED,
+                        "permission bits of a tmpfs cannot be said".to_owned(),
+                        mode.spot,
+                        &at,
+                        "let the container set them",
+                    );
+                }
+                mounts.memory(&target_path, path, size, from);
+            }
+            "bind" => {
+                let Some(source) = value.source.as_ref() else { return };
+                let host = source.value.plain().unwrap_or_default().to_owned();
+                let below = host.starts_with(&format!("{}/", self.project.directory));
+                let failed = if below { self.mount_files(source, &target_path, from, mounts).err() } else { None };
+                if below && failed.is_none() {
+                    return;
+                }
+                if self.settings.kubernetes.host_paths == HostPaths::Allow && !below {
+                    let name = mounts.name(&format!("host-{target_path}"));
+                    let mut host_path = Node::map(from);
+                    host_path.set("path", Node { value: source.value.clone().into(), from });
+                    mounts.volume(&name, "hostPath", host_path, from);
+                    mounts.mount(&name, path, read_only, None, from);
+                    return;
+                }
+                match failed {
+                    Some(why) => {
+                        let words = format!("{} cannot be carried along: {why}", source.value.masked());
+                        self.find(
+                            &codes::NO_CONTENT,
+                            words,
+                            source.spot,
+                            &at,
+                            "use a volume, or clear it in the overlay with `!reset`",
+                        );
+                    }
+                    None => {
+                        let words = format!("{} is a path of the host", source.value.masked());
+                        self.find(
+                            &codes::HOST_PATH,
+                            words,
+                            source.spot,
+                            &at,
+                            "use a volume, or set `hostPaths: allow`",
+                        );
+                    }
+                }
+            }
+            "image" => {
+                let Some(source) = value.source.as_ref() else { return };
+                let Some(pinned) = self.pinned.image(&source.value).cloned() else { return };
+                let name = mounts.name(&format!("image-{target_path}"));
+                let mut image = Node::map(from);
+                image.set(
+                    "reference",
+                    Node::new(&*pinned.reference, self.project.origins.join([from, pinned.spot.into()])),
+                );
+                let sub_path =
+                    value.image.as_ref().and_then(|image| image.value.subpath.as_ref()).map(|path| self.text(path));
+                mounts.volume(&name, "image", image, from);
+                mounts.mount(&name, path, true, sub_path, from);
+            }
+            other => {
+                let words = format!("a mount of type `{other}` cannot be said");
+                self.find(&codes::REFUSED, words, mount.spot, &at, "use a volume");
+            }
+        }
+    }
+
+    fn mount_volume(&mut self, value: &Mount, path: Node, read_only: bool, from: Sources, mounts: &mut Mounts) {
+        let source = value.source.as_ref().filter(|source| !source.value.is_empty());
+        let sub_path =
+            value.volume.as_ref().and_then(|volume| volume.value.subpath.as_ref()).map(|path| self.text(path));
+        let Some(source) = source else {
+            let name = mounts.name(&format!("scratch-{}", path.as_str().unwrap_or_default()));
+            mounts.volume(&name, "emptyDir", Node::map(from), from);
+            mounts.mount(&name, path, read_only, sub_path, from);
+            return;
+        };
+        let volume = source.value.plain().unwrap_or_default();
+        let key = claim_key(volume);
+        let claim = if self.resources.contains_key(&key) {
+            Value::Reference(Box::new(key), Part::Name)
+        } else {
+            let named = self.project.volumes.get(volume).and_then(|volume| volume.value.name.as_ref());
+            Value::from(naming::slug(named.and_then(|name| name.value.plain()).unwrap_or(volume), 253))
+        };
+        let name = mounts.name(&format!("volume-{volume}"));
+        let mut inner = Node::map(from);
+        inner.set("claimName", Node { value: claim, from });
+        if read_only {
+            inner.set("readOnly", Node::new(true, from));
+        }
+        mounts.volume(&name, "persistentVolumeClaim", inner, from);
+        mounts.mount(&name, path, read_only, sub_path, from);
+    }
+}
+
+fn memory_amount(text: &str) -> Option<i64> {
+    crate::compose::size(text)
+}

@@ -1,0 +1,286 @@
+//! A pinned project to a release.
+
+use std::{collections::HashMap, sync::Arc};
+
+use indexmap::IndexMap;
+
+use super::{dispositions, templates::Templates};
+use crate::{
+    compose::{
+        self,
+        model::{Project, Service},
+    },
+    diagnostic::{Code, Finding, Findings},
+    image::{Pinned, PinnedImage},
+    target::{Dialect, Release, Requirement, Resource, Settings, Template, Translation, Unit, codes, naming::slug},
+    value::{Address, Called, Fingerprint, Key, Keyring, Located, Masked, Name, Node, Sources, Spot, Text},
+};
+
+pub(super) fn translate(
+    templates: &Templates,
+    pinned: &Pinned,
+    settings: &Settings,
+    unit: &Unit,
+    keys: &Keyring,
+) -> Translation {
+    let project = Arc::clone(pinned.project());
+    let mut translator = Translator {
+        templates,
+        parsed: HashMap::new(),
+        pinned,
+        project: &project,
+        settings,
+        keys,
+        namespace: namespace(settings),
+        findings: Findings::new(),
+        resources: IndexMap::new(),
+        requires: Vec::new(),
+        jobs: jobs(&project),
+    };
+    translator.all(unit);
+    translator.findings.extend(dispositions::findings(&project));
+    let release = Release {
+        application: settings.application.clone(),
+        dialect: Dialect::Kubernetes,
+        resources: translator.resources,
+        requires: translator.requires,
+        origins: Arc::clone(&project.origins),
+        concealed: Arc::clone(&project.concealed),
+    };
+    Translation { release, findings: translator.findings }
+}
+
+fn namespace(settings: &Settings) -> Located<Name> {
+    if let Some(namespace) = &settings.kubernetes.namespace {
+        return namespace.clone();
+    }
+    let application = &settings.application;
+    let name = if application.environment.is_empty() {
+        slug(&application.project, 63)
+    } else {
+        slug(&format!("{}-{}", application.project, application.environment), 63)
+    };
+    Located::new(name.into(), Spot::NOWHERE)
+}
+
+/// Services that run to their end: others wait for that, or they say so themselves.
+fn jobs(project: &Project) -> Vec<Name> {
+    let mut found: Vec<Name> = Vec::new();
+    for (name, service) in &project.services {
+        for (other, dependency) in service.value.depends_on.iter().flat_map(|all| &all.value) {
+            let condition = dependency.value.condition.as_ref().and_then(|condition| condition.value.plain());
+            if condition == Some("service_completed_successfully") {
+                found.push(other.clone());
+            }
+        }
+        let mode = service
+            .value
+            .deploy
+            .as_ref()
+            .and_then(|deploy| deploy.value.mode.as_ref())
+            .and_then(|mode| mode.value.plain());
+        let restart = service.value.restart.as_ref().and_then(|restart| restart.value.plain());
+        let runs_once = restart.is_some_and(|restart| restart == "no" || restart.starts_with("on-failure"))
+            && service.value.ports.is_none()
+            && service.value.expose.is_none()
+            && service.value.healthcheck.is_none();
+        if mode == Some("replicated-job") || runs_once {
+            found.push(name.clone());
+        }
+    }
+    found.retain(|name| project.services.contains_key(name));
+    found
+}
+
+/// The state of one translation.
+pub(super) struct Translator<'a> {
+    pub(super) templates: &'a Templates,
+    parsed: HashMap<&'static str, Option<Arc<Template>>>,
+    pub(super) pinned: &'a Pinned,
+    pub(super) project: &'a Project,
+    pub(super) settings: &'a Settings,
+    pub(super) keys: &'a Keyring,
+    pub(super) namespace: Located<Name>,
+    pub(super) findings: Findings,
+    pub(super) resources: IndexMap<Key, Resource>,
+    pub(super) requires: Vec<Requirement>,
+    jobs: Vec<Name>,
+}
+
+impl Translator<'_> {
+    fn all(&mut self, unit: &Unit) {
+        self.namespace_object();
+        self.parent();
+        self.image_pull_secret();
+        let wanted: Vec<Name> = self
+            .project
+            .services
+            .keys()
+            .filter(|name| unit.services.as_ref().is_none_or(|services| services.contains(name)))
+            .cloned()
+            .collect();
+        self.unique_names(&wanted);
+        self.configs_and_secrets();
+        self.claims(&wanted);
+        for name in self.in_order(&wanted) {
+            if let Some(service) = self.project.services.get(&name) {
+                self.service(&name, service);
+            }
+        }
+        self.policies(&wanted);
+    }
+
+    /// Dependencies first; what goes round in a circle was refused long before.
+    fn in_order(&self, wanted: &[Name]) -> Vec<Name> {
+        fn visit(project: &Project, name: &Name, out: &mut Vec<Name>, open: &mut Vec<Name>) {
+            if out.contains(name) || open.contains(name) {
+                return;
+            }
+            open.push(name.clone());
+            let service = project.services.get(name);
+            for other in service.and_then(|s| s.value.depends_on.as_ref()).iter().flat_map(|all| all.value.keys()) {
+                visit(project, other, out, open);
+            }
+            open.pop();
+            out.push(name.clone());
+        }
+        let mut out = Vec::new();
+        for name in wanted {
+            visit(self.project, name, &mut out, &mut Vec::new());
+        }
+        out.retain(|name| wanted.contains(name));
+        out
+    }
+
+    fn service(&mut self, name: &Name, service: &Located<Service>) {
+        let Some(image) = self.image(name, &service.value, service.spot) else { return };
+        let inputs = self.inputs(name, &image);
+        self.workload(name, &service.value, service.spot, &image, inputs);
+        self.services(name, &service.value, service.spot, &image, inputs);
+    }
+
+    fn image(&mut self, name: &Name, service: &Service, spot: Spot) -> Option<PinnedImage> {
+        let written = service.image.as_ref();
+        let found = written.and_then(|written| self.pinned.image(&written.value)).cloned();
+        if found.is_none() {
+            let words = format!("the service `{name}` has no image that could run");
+            self.find(
+                &codes::NEEDS,
+                words,
+                spot,
+                &format!("services.{name}.image"),
+                "give it an `image`, and build and push it before",
+            );
+        }
+        found
+    }
+
+    /// Over what the objects of a service are made from.
+    fn inputs(&self, name: &str, image: &PinnedImage) -> Fingerprint {
+        let canonical = self.project.canonical.at(&["services", name]);
+        let mut node = Node::map(Sources::NONE);
+        if let Some(tree) = canonical {
+            node.set("service", compose::body(tree, &self.project.origins));
+        }
+        node.set("image", Node::new(&*image.reference, Sources::NONE));
+        Fingerprint::of(&node, self.keys, &self.project.concealed)
+    }
+
+    /// Names that the target tells apart as Compose does.
+    fn unique_names(&mut self, wanted: &[Name]) {
+        let mut known: HashMap<String, Name> = HashMap::new();
+        for name in wanted {
+            let slugged = slug(name, 63);
+            let spot = self.project.services.get(name).map(|service| service.spot).unwrap_or_default();
+            if let Some(other) = known.insert(slugged.clone(), name.clone()) {
+                let words = format!("the services `{other}` and `{name}` would both be called `{slugged}`");
+                self.find(&codes::NAME_COLLISION, words, spot, &format!("services.{name}"), "rename one of them");
+            } else if *slugged != **name {
+                let words = format!("the service `{name}` is called `{slugged}` there");
+                self.find(
+                    &codes::NAME_CHANGED,
+                    words,
+                    spot,
+                    &format!("services.{name}"),
+                    "check the addresses that name it",
+                );
+            }
+        }
+    }
+
+    pub(super) fn is_job(&self, name: &str) -> bool {
+        self.jobs.iter().any(|job| &**job == name)
+    }
+
+    /// One more finding.
+    pub(super) fn find(&mut self, code: &'static Code, words: String, spot: Spot, at: &str, help: &'static str) {
+        self.findings.push(Finding::new(code, Masked::words(words), spot).at(at).help(help));
+    }
+
+    /// The parsed template of a name; a broken one is a finding, once.
+    fn template(&mut self, name: &'static str) -> Option<Arc<Template>> {
+        if let Some(known) = self.parsed.get(name) {
+            return known.clone();
+        }
+        let text = self.templates.text(name).unwrap_or_default();
+        let parsed = match Template::parse(&format!("templates/kubernetes/{name}"), text, &self.project.origins) {
+            Ok(template) => Some(Arc::new(template)),
+            Err(findings) => {
+                self.findings.extend(findings);
+                None
+            }
+        };
+        self.parsed.insert(name, parsed.clone());
+        parsed
+    }
+
+    /// What a template makes of a context.
+    pub(super) fn fill(&mut self, name: &'static str, context: &Node) -> Node {
+        let Some(template) = self.template(name) else { return Node::default() };
+        match template.fill(context, &self.project.origins, &self.project.concealed) {
+            Ok(node) => node,
+            Err(finding) => {
+                self.findings.push(finding);
+                Node::default()
+            }
+        }
+    }
+
+    /// The address of an object of ours.
+    pub(super) fn address(&self, kind: &str, name: Called) -> Address {
+        let scope = (kind != "v1/Namespace").then(|| self.namespace.value.clone());
+        Address { kind: kind.into(), scope, name }
+    }
+
+    /// A string of the model as a leaf.
+    pub(super) fn text(&self, located: &Located<Text>) -> Node {
+        Node { from: located.value.sources(located.spot, &self.project.origins), value: located.value.clone().into() }
+    }
+
+    /// Several strings as a list.
+    pub(super) fn texts(&self, list: &Located<Vec<Located<Text>>>) -> Node {
+        Node::new(list.value.iter().map(|item| self.text(item)).collect::<Vec<_>>(), list.spot)
+    }
+}
+
+/// A map of the entries that are there; `None` when there is none.
+pub(super) fn some_map(entries: Vec<(&str, Option<Node>)>, from: impl Into<Sources>) -> Option<Node> {
+    let mut map = Node::map(from);
+    for (key, node) in entries {
+        if let Some(node) = node {
+            map.set(key, node);
+        }
+    }
+    (!map.entries().is_empty()).then_some(map)
+}
+
+/// A context of a template: what is absent is null there.
+pub(super) fn context(root: &str, entries: Vec<(&str, Option<Node>)>) -> Node {
+    let mut inner = Node::map(Sources::NONE);
+    for (key, node) in entries {
+        inner.set(key, node.unwrap_or_default());
+    }
+    let mut map = Node::map(Sources::NONE);
+    map.set(root, inner);
+    map
+}
