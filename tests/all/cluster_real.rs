@@ -345,30 +345,55 @@ async fn who_may_not_is_told_so() {
 }
 
 #[tokio::test]
-async fn an_image_that_is_not_there_is_told() {
-    let Some(engines) = Engines::with("a failing image on a real cluster", KUBERNETES) else { return };
-    let place = Place::new(&engines, "image");
+async fn what_does_not_get_there_is_told() {
+    let Some(engines) = Engines::with("failing services on a real cluster", KUBERNETES) else { return };
+    let place = Place::new(&engines, "failing");
     engines.kubectl(&["create", "namespace", &place.name]);
     let secrets = Arc::new(Secrets::default());
     let cluster = place.cluster("KUBECONFIG", &secrets).await;
     let mut release = release(&secrets);
-    let image = format!("{}/none@sha256:{}", engines.get("REGISTRY"), "0".repeat(64));
-    add(
-        &mut release,
-        "service/web/workload",
-        "apps/v1/Deployment",
-        json!({"metadata": {"name": "web"}, "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": {
-            "metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": image}]}}}}),
-        Condition::Healthy,
-        LONG,
+    let pause = format!("{}/pause:1", engines.get("REGISTRY"));
+    let none = format!("{}/none@sha256:{}", engines.get("REGISTRY"), "0".repeat(64));
+    let mut service = |name: &str, container: serde_json::Value, within: u64| {
+        let mut body = json!({"metadata": {"name": name}, "spec": {"selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": {"app": name}}, "spec": {"terminationGracePeriodSeconds": 1}}}});
+        body["spec"]["template"]["spec"]["containers"] = json!([container]);
+        let (key, within) = (format!("service/{name}/workload"), Duration::from_secs(within));
+        add(&mut release, &key, "apps/v1/Deployment", body, Condition::Healthy, within);
+    };
+    service("image", json!({"name": "c", "image": none}), 60);
+    service("command", json!({"name": "c", "image": pause, "command": ["/no-such-program"]}), 60);
+    service("config", json!({"name": "c", "image": pause, "envFrom": [{"secretRef": {"name": "no-such-secret"}}]}), 60);
+    service("room", json!({"name": "c", "image": pause, "resources": {"requests": {"memory": "100Ti"}}}), 5);
+    service(
+        "probe",
+        json!({"name": "c", "image": pause, "readinessProbe": {"tcpSocket": {"port": 1}, "periodSeconds": 1}}),
+        5,
     );
     place.adopt(&mut release);
     let seen = look(&cluster, &release).await;
     let writer = cluster.writer(verified(&cluster).await, Arc::new(Held)).unwrap();
-    let web = key("service/web/workload");
-    put(&*writer, &release, &seen, "service/web/workload").await.unwrap();
-    let states = cluster.follow(&release, std::slice::from_ref(&web), &Unseen).await.unwrap();
-    let State::Failed(reason) = &states[0].1 else { panic!("{states:?}") };
-    assert_eq!(reason.code, "image-pull", "{reason:?}");
-    assert!(reason.text.as_str().contains("none"), "{reason:?}");
+    let keys: Vec<_> = release.resources.keys().cloned().collect();
+    for key in &keys {
+        put(&*writer, &release, &seen, &key.to_string()).await.unwrap();
+    }
+    let states = cluster.follow(&release, &keys, &Unseen).await.unwrap();
+    let told: Vec<_> = states
+        .iter()
+        .map(|(key, state)| match state {
+            State::Failed(reason) => (key.to_string(), reason.code, reason.text.to_string()),
+            other => panic!("{key}: {other:?}"),
+        })
+        .collect();
+    let expected = [
+        ("image", "image-pull", "none@sha256:"),
+        ("command", "container-config", "no-such-program"),
+        ("config", "container-config", "secret \"no-such-secret\" not found"),
+        ("room", "unschedulable", "Insufficient memory"),
+        ("probe", "probe-failing", "c: runs, and is not ready"),
+    ];
+    for ((key, code, text), (name, expected, said)) in told.iter().zip(expected) {
+        assert_eq!((key.as_str(), *code), (format!("service/{name}/workload").as_str(), expected), "{text}");
+        assert!(text.contains(said), "{key}: {text}");
+    }
 }

@@ -109,6 +109,18 @@ fn container(pod: &str, status: &Json) -> Option<Trouble> {
             Patience::Short,
             None,
         ),
+        // It never ran: what the runtime says of it stands where the end of the run before stands.
+        "CrashLoopBackOff"
+            if matches!(string(status, "/lastState/terminated/reason"), "StartError" | "ContainerCannotRun") =>
+        {
+            trouble(
+                "container-config",
+                format!("{name}: {}", string(status, "/lastState/terminated/message")),
+                "check the command, user, secrets and configs of the service",
+                Patience::Short,
+                None,
+            )
+        }
         "CrashLoopBackOff" => {
             let ended = ended(status, "/lastState/terminated");
             let code = if ended.contains("OOMKilled") { "out-of-memory" } else { "crash-loop" };

@@ -7,9 +7,9 @@ pub struct Engines(BTreeMap<String, String>);
 
 impl Engines {
     /// The engines that have all of these; `None`, said on stderr, when they do not run.
-    pub fn with(test: &str, needed: &[&str]) -> Option<Self> {
+    pub fn with(what: &str, needed: &[&str]) -> Option<Self> {
         let Ok(path) = std::env::var("TRANSSHIP_ENGINES_ENVIRONMENT") else {
-            eprintln!("skipped: {test} needs real engines; start them with tests/engines/up");
+            eprintln!("skipped: {what} needs real engines; start them with tests/engines/up");
             return None;
         };
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -20,7 +20,7 @@ impl Engines {
             .map(|(name, value)| (name.to_owned(), value.trim_matches(['"', '\'']).to_owned()))
             .collect();
         if let Some(missing) = needed.iter().find(|name| !entries.contains_key(**name)) {
-            eprintln!("skipped: {test} needs {missing}, which {path} does not have");
+            eprintln!("skipped: {what} needs {missing}, which {path} does not have");
             return None;
         }
         Some(Self(entries))
