@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{completions, config, environments, explain};
+use super::{completions, config, environments, explain, lock};
 use crate::environment::Flags;
 
 /// Carries a Docker Compose application, pinned to digests, to where it runs: shown first, then applied.
@@ -36,6 +36,8 @@ pub struct Arguments {
 pub enum Command {
     /// Print the application as Docker Compose understands it, secrets included.
     Config(config::Arguments),
+    /// Resolve every image to its digest, and write transship.lock.
+    Lock(lock::Arguments),
     /// List the environments and where each goes.
     Environments(environments::Arguments),
     /// Tell what a finding means, or what becomes of an attribute.

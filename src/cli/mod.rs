@@ -7,7 +7,10 @@ mod config;
 mod environments;
 mod exit;
 mod explain;
+mod lock;
 mod output;
+mod progress;
+mod stages;
 
 use std::{ffi::OsString, io, sync::Arc};
 
@@ -111,6 +114,7 @@ async fn interrupted() -> Exit {
 async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Config(arguments) => config::run(context, &arguments),
+        Command::Lock(arguments) => lock::run(context, &arguments).await,
         Command::Environments(arguments) => environments::run(context, &arguments),
         Command::Explain(arguments) => explain::run(context, &arguments),
         Command::Completions(arguments) => completions::run(context, &arguments),
@@ -129,6 +133,11 @@ struct Context {
 impl Context {
     fn flags(&self) -> Flags {
         self.global.flags()
+    }
+
+    /// Colours of results.
+    fn paint(&self) -> report::Paint {
+        report::Paint(self.output.color)
     }
 
     /// The settings file and the environments there are.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::Paint;
 use crate::{
     diagnostic::FindingView,
     value::{Masked, Name},
@@ -92,6 +93,68 @@ impl EnvironmentsDocument {
             })
             .collect();
         table(["ENVIRONMENT", "GOES TO", "OVERLAYS"], &rows)
+    }
+}
+
+/// What `transship lock` did.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "transship lock")]
+pub struct LockDocument {
+    version: u32,
+    /// The file.
+    pub file: String,
+    /// Whether it was written.
+    pub written: bool,
+    /// What is different in it.
+    pub changes: Vec<LockEntryView>,
+    /// How many images it holds.
+    pub images: usize,
+}
+
+/// One entry of the lock that is different.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct LockEntryView {
+    /// The normalised reference.
+    pub reference: String,
+    /// `added`, `moved`, `completed`, `removed`.
+    pub change: &'static str,
+    /// What it stood for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// What it stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
+impl LockDocument {
+    /// A document of this version.
+    pub const fn new(file: String, written: bool, changes: Vec<LockEntryView>, images: usize) -> Self {
+        Self { version: VERSION, file, written, changes, images }
+    }
+
+    /// For people.
+    pub fn text(&self, paint: Paint) -> String {
+        let mut out = String::new();
+        for change in &self.changes {
+            let line = match (&change.from, &change.to) {
+                (None, Some(to)) if change.change == "added" => {
+                    format!("{} {} {}", paint.green("+"), change.reference, paint.dim(to))
+                }
+                (Some(from), Some(to)) => {
+                    format!("{} {} {}", paint.yellow("~"), change.reference, paint.dim(&format!("{from} → {to}")))
+                }
+                (Some(from), None) => format!("{} {} {}", paint.red("-"), change.reference, paint.dim(from)),
+                _ => format!("{} {} {}", paint.dim("="), change.reference, paint.dim("more is known of it")),
+            };
+            out.push_str(&line);
+            out.push('\n');
+        }
+        let images = if self.images == 1 { "1 image".to_owned() } else { format!("{} images", self.images) };
+        let what = if self.written { "written" } else { "unchanged" };
+        let what = if self.changes.is_empty() || self.written { what } else { "not written" };
+        out.push_str(&format!("{}: {images}, {what}\n", self.file));
+        out
     }
 }
 

@@ -7,7 +7,7 @@ mod plan;
 mod style;
 mod trace;
 
-pub use document::{EnvironmentView, EnvironmentsDocument, ErrorDocument, VERSION};
+pub use document::{EnvironmentView, EnvironmentsDocument, ErrorDocument, LockDocument, LockEntryView, VERSION};
 pub use explain::{AttributeView, CodeView, CoverageView, ExplainDocument};
 pub use plan::{BlockedView, ChangeView, DestinationView, DifferenceView, PlanDocument, Summary, plan_text};
 pub use style::Paint;
@@ -19,6 +19,7 @@ pub fn schemas() -> Vec<(&'static str, serde_json::Value)> {
         ("environments", schemars::schema_for!(EnvironmentsDocument).to_value()),
         ("error", schemars::schema_for!(ErrorDocument).to_value()),
         ("explain", schemars::schema_for!(ExplainDocument).to_value()),
+        ("lock", schemars::schema_for!(LockDocument).to_value()),
         ("plan", schemars::schema_for!(PlanDocument).to_value()),
     ]
 }
