@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{completions, config, environments, explain, lock};
+use super::{completions, config, environments, explain, lock, render};
 use crate::environment::Flags;
 
 /// Carries a Docker Compose application, pinned to digests, to where it runs: shown first, then applied.
@@ -38,6 +38,8 @@ pub enum Command {
     Config(config::Arguments),
     /// Resolve every image to its digest, and write transship.lock.
     Lock(lock::Arguments),
+    /// Print the manifests of an environment.
+    Render(render::Arguments),
     /// List the environments and where each goes.
     Environments(environments::Arguments),
     /// Tell what a finding means, or what becomes of an attribute.
@@ -104,6 +106,10 @@ pub struct Global {
     /// Form of the result.
     #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT", global = true, help_heading = "Output")]
     pub(super) format: Format,
+    /// Use the lock as it is: an image it lacks is an error, and no registry is asked.
+    #[arg(long, global = true, help_heading = "Environment")]
+    pub(super) locked: bool,
+
     /// Treat warnings as errors.
     #[arg(long, global = true, help_heading = "Output")]
     pub(super) strict: bool,

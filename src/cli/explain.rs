@@ -6,7 +6,7 @@ use super::{Context, Exit, Stop};
 use crate::{
     diagnostic::{codes, nearest},
     report::ExplainDocument,
-    target::Disposition,
+    target::{Disposition, Target as _, kubernetes::Kubernetes},
 };
 
 /// What it understands.
@@ -28,7 +28,7 @@ pub struct Arguments {
 }
 
 fn tables() -> Vec<(&'static str, &'static [Disposition])> {
-    Vec::new()
+    vec![("kubernetes", Kubernetes::default().dispositions())]
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {

@@ -79,11 +79,13 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
     let text = lock.to_yaml();
     let same = file.text.as_deref() == Some(text.as_bytes());
     if !same && !arguments.check {
-        Disk.replace(&file.path, text.as_bytes())
-            .map_err(|error| anyhow::Error::new(error).context(format!("{} cannot be written", context.shown(&file.path))))?;
+        Disk.replace(&file.path, text.as_bytes()).map_err(|error| {
+            anyhow::Error::new(error).context(format!("{} cannot be written", context.shown(&file.path)))
+        })?;
     }
     let shown = context.shown(&file.path);
-    let document = LockDocument::new(shown.clone(), !same && !arguments.check, lock_entries(&changes), lock.images.len());
+    let document =
+        LockDocument::new(shown.clone(), !same && !arguments.check, lock_entries(&changes), lock.images.len());
     if context.output.json() {
         context.output.document(&document)?;
     } else {

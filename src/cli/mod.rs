@@ -10,6 +10,7 @@ mod explain;
 mod lock;
 mod output;
 mod progress;
+mod render;
 mod stages;
 
 use std::{ffi::OsString, io, sync::Arc};
@@ -115,6 +116,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Config(arguments) => config::run(context, &arguments),
         Command::Lock(arguments) => lock::run(context, &arguments).await,
+        Command::Render(arguments) => render::run(context, &arguments).await,
         Command::Environments(arguments) => environments::run(context, &arguments),
         Command::Explain(arguments) => explain::run(context, &arguments),
         Command::Completions(arguments) => completions::run(context, &arguments),

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Context, Exit, Found, Stop};
+use super::{Context, Exit, Found, Stop, arguments::To};
 use crate::{
     compose::{self, Files as _, join, model::Project},
-    diagnostic::Findings,
-    environment::{Known, Selected},
+    diagnostic::{Finding, Findings},
+    environment::{Known, NOT_YET, Selected},
     image::{self, Additional, ImageSettings, Lock, PinMode, Registries, Resolution, SourceKind, SourceRule},
     session::Disk,
-    value::{Located, Source, Text},
+    target::{Target as _, Translation, Unit, kubernetes::Kubernetes},
+    value::{Keyring, Located, Source, Spot, Text},
 };
 
 /// A loaded application.
@@ -59,6 +60,43 @@ impl Context {
         let text = Disk.read(&path).map_err(|error| Found(compose::codes::unreadable(&shown, &error).into()))?;
         let lock = Lock::parse(&text, &shown, &self.origins).map_err(Found)?;
         Ok(LockFile { path, lock: Some(lock), text: Some(text) })
+    }
+
+    /// The keys that the process has; those of the ledger come beside them.
+    pub(super) fn keyring(&self) -> Keyring {
+        self.session.variable("TRANSSHIP_KEY").map(Keyring::from_text).unwrap_or_default()
+    }
+
+    /// Loads, pins and translates, and shows what was found on the way.
+    pub(super) async fn translate(
+        &self,
+        known: &Known,
+        selected: &Selected,
+        keys: &Keyring,
+    ) -> anyhow::Result<Translation> {
+        if matches!(self.global.to, Some(To::Swarm | To::Marathon | To::Compose)) {
+            let finding =
+                Finding::new(&NOT_YET, "only Kubernetes and directories can be reached yet".into(), Spot::NOWHERE);
+            return Err(Found(finding.help("leave out `--to`, or say `--to kubernetes`").into()).into());
+        }
+        let application = self.load(selected)?;
+        let file = self.lock_file(known)?;
+        let mode = if self.global.locked { PinMode::Locked } else { PinMode::Missing };
+        let progress = self.doing("resolving images");
+        let resolution = self.pin(selected, &application.project, file.lock.as_ref(), &mode).await?;
+        drop(progress);
+        if !resolution.changes.is_empty() {
+            let (count, path) = (resolution.changes.len(), self.shown(&file.path));
+            let images = if count == 1 { "1 image was".to_owned() } else { format!("{count} images were") };
+            self.output
+                .note(&format!("note: {images} resolved that {path} does not hold; `transship lock` keeps them"));
+        }
+        let settings = selected.settings(&application.project.name.value, None);
+        let translation = Kubernetes::default().translate(&resolution.pinned, &settings, &Unit::default(), keys);
+        let mut findings = application.findings;
+        findings.extend(translation.findings);
+        let findings = self.judge(Some(selected), findings)?;
+        Ok(Translation { release: translation.release, findings })
     }
 
     /// Every image to its digest.

@@ -6,6 +6,7 @@ mod file;
 mod read;
 mod select;
 
+pub use codes::NOT_YET;
 pub use file::{
     Environment, ExpectedPlace, Guards, ImagePull, ImageSource, Images, Kubernetes, Service, SettingsFile, Silence,
     Volume,

@@ -3,12 +3,14 @@
 
 mod document;
 mod explain;
+mod manifest;
 mod plan;
 mod style;
 mod trace;
 
 pub use document::{EnvironmentView, EnvironmentsDocument, ErrorDocument, LockDocument, LockEntryView, VERSION};
 pub use explain::{AttributeView, CodeView, CoverageView, ExplainDocument};
+pub use manifest::{ManifestView, RenderDocument};
 pub use plan::{BlockedView, ChangeView, DestinationView, DifferenceView, PlanDocument, Summary, plan_text};
 pub use style::Paint;
 pub use trace::trace;
@@ -21,5 +23,6 @@ pub fn schemas() -> Vec<(&'static str, serde_json::Value)> {
         ("explain", schemars::schema_for!(ExplainDocument).to_value()),
         ("lock", schemars::schema_for!(LockDocument).to_value()),
         ("plan", schemars::schema_for!(PlanDocument).to_value()),
+        ("render", schemars::schema_for!(RenderDocument).to_value()),
     ]
 }
