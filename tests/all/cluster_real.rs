@@ -10,13 +10,14 @@ use transship::{
         Unseen, Verified, Writer,
         cluster::{Cluster, ClusterSettings, Patience},
     },
-    target::{Cascade, Condition, Release},
+    target::{Cascade, Condition, Release, Target, kubernetes::Kubernetes},
     value::{Address, Called, Key, Node, Path, Secrets, Sources, Value},
 };
 
 use crate::support::{
     engines::Engines,
     releases::{Held, add, key, part_of, release},
+    shop,
 };
 
 const KUBERNETES: &[&str] = &["KUBECONFIG", "KUBECONFIG_RESTRICTED", "KUBECTL", "REGISTRY"];
@@ -115,7 +116,7 @@ fn still(body: &Node) -> Node {
     body
 }
 
-fn shop(engines: &Engines, secrets: &Arc<Secrets>) -> Release {
+fn example(engines: &Engines, secrets: &Arc<Secrets>) -> Release {
     let image = format!("{}/pause:1", engines.get("REGISTRY"));
     let mut release = release(secrets);
     let mut add = |key: &str, kind: &str, body, when| add(&mut release, key, kind, body, when, LONG);
@@ -176,7 +177,7 @@ async fn a_release_comes_is_restored_and_goes() {
     let place = Place::new(&engines, "release");
     let secrets = Arc::new(Secrets::default());
     let cluster = place.cluster("KUBECONFIG", &secrets).await;
-    let mut release = shop(&engines, &secrets);
+    let mut release = example(&engines, &secrets);
     place.adopt(&mut release);
 
     // Nothing there yet, not even the place.
@@ -282,7 +283,7 @@ async fn what_the_server_refuses_is_known_before() {
     engines.kubectl(&["create", "namespace", &place.name]);
     let secrets = Arc::new(Secrets::default());
     let cluster = place.cluster("KUBECONFIG", &secrets).await;
-    let mut release = shop(&engines, &secrets);
+    let mut release = example(&engines, &secrets);
     place.adopt(&mut release);
     let seen = look(&cluster, &release).await;
     let writer = cluster.writer(verified(&cluster).await, Arc::new(Held)).unwrap();
@@ -329,7 +330,7 @@ async fn who_may_not_is_told_so() {
     engines.kubectl(&["create", "namespace", &place.name]);
     let secrets = Arc::new(Secrets::default());
     let cluster = place.cluster("KUBECONFIG_RESTRICTED", &secrets).await;
-    let mut release = shop(&engines, &secrets);
+    let mut release = example(&engines, &secrets);
     place.adopt(&mut release);
     let seen = look(&cluster, &release).await;
     assert!(!seen.unreadable.is_empty());
@@ -395,5 +396,46 @@ async fn what_does_not_get_there_is_told() {
     for ((key, code, text), (name, expected, said)) in told.iter().zip(expected) {
         assert_eq!((key.as_str(), *code), (format!("service/{name}/workload").as_str(), expected), "{text}");
         assert!(text.contains(said), "{key}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn the_example_is_what_the_server_keeps() {
+    let Some(engines) = Engines::with("the example on a real cluster", KUBERNETES) else { return };
+    for environment in ["staging", "production"] {
+        let place = Place::new(&engines, environment);
+        engines.kubectl(&["create", "namespace", &place.name]);
+        let secrets = Arc::new(Secrets::default());
+        let cluster = place.cluster("KUBECONFIG", &secrets).await;
+        let release = shop::release(environment, &place.name, &secrets).await.unwrap();
+        let seen = look(&cluster, &release).await;
+        for (key, preview) in &seen.previews {
+            assert!(matches!(preview, Preview::Server(_)), "{key}: {preview:?}");
+        }
+        assert!(seen.missing.is_empty(), "{:?}", seen.missing);
+        let writer = cluster.writer(verified(&cluster).await, Arc::new(Held)).unwrap();
+        for key in release.resources.keys() {
+            put(&*writer, &release, &seen, &key.to_string()).await.unwrap();
+        }
+        let seen = look(&cluster, &release).await;
+        let dialect = Kubernetes::default();
+        for (key, resource) in &release.resources {
+            let live = &seen.live[&resource.address];
+            let Preview::Server(preview) = &seen.previews[key] else { panic!("{key}: {:?}", seen.previews[key]) };
+            let canonical = |body: &Node| dialect.canonical(&resource.address, body.clone());
+            assert_eq!(canonical(preview), canonical(&live.body), "{environment}: {key}");
+            let wanted = canonical(&resource.body);
+            let json = serde_json::to_string(&transship::platform::encode(&wanted, &release).unwrap()).unwrap();
+            let wanted = transship::platform::decode(&serde_json::from_str(&json).unwrap());
+            // What the server stores is what was written, value by value.
+            let mut lost = Vec::new();
+            wanted.walk(&mut |path, node| {
+                let leaf = node.entries().is_empty() && node.items().is_empty();
+                if leaf && canonical(&live.body).at(path).map(|live| &live.value) != Some(&node.value) {
+                    lost.push(path.to_string());
+                }
+            });
+            assert!(lost.is_empty(), "{environment}: {key}: {lost:?}");
+        }
     }
 }

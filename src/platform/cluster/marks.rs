@@ -1,40 +1,27 @@
-//! The marks by which live objects tell whose they are.
+//! The marks by which live objects tell whose they are. The dialect writes them; here they are read.
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
 use serde_json::Value as Json;
 
 use super::kind::Kind;
+pub(super) use crate::target::kubernetes::{PART_OF, RESOURCE, parent_name};
 use crate::{
     platform::Owner,
+    target::kubernetes,
     value::{Application, Fingerprint, Key, Masked},
 };
 
-/// Label: the set an object belongs to, by the id of the set's parent.
-pub(super) const PART_OF: &str = "applyset.kubernetes.io/part-of";
 /// Label of a parent: the id of its set.
 pub(super) const SET_ID: &str = "applyset.kubernetes.io/id";
 /// Annotation of a parent: the kinds of its members.
 const GROUP_KINDS: &str = "applyset.kubernetes.io/contains-group-kinds";
-/// Annotation: which resource of the application an object is.
-pub(super) const RESOURCE: &str = "transship.dev/resource";
 /// Annotation of namespaces and ledger entries: whose they are, in words.
 pub(super) const APPLICATION: &str = "transship.dev/application";
 
-/// Name of the parent of an application's set in a namespace.
-pub(super) fn parent_name(application: &Application) -> String {
-    if application.environment.is_empty() {
-        format!("transship-{}", slug(&application.project))
-    } else {
-        format!("transship-{}", slug(&format!("{}-{}", application.project, application.environment)))
-    }
-}
-
-/// The id of an application's set in a namespace, as the ApplySet specification makes it.
+/// The id of an application's set in a namespace.
 pub(super) fn set_id(application: &Application, namespace: &str) -> String {
-    let hash = Fingerprint::of_bytes(format!("{}.{namespace}.ConfigMap.", parent_name(application)).as_bytes());
-    format!("applyset-{}-v1", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(hash.as_bytes()))
+    kubernetes::set_id(&kubernetes::parent_name(application), namespace)
 }
 
 /// The id of the set that a parent holds together, and whose it is.

@@ -21,6 +21,7 @@ use crate::{
     value::{Address, Keyring, Node, Path},
 };
 
+pub(crate) use object::{PART_OF, RESOURCE, parent_name, set_id};
 pub use templates::Templates;
 
 /// The dialect of Kubernetes. Every function is pure.

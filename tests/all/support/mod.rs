@@ -5,3 +5,4 @@ pub mod engines;
 pub mod image_layout;
 pub mod memory_files;
 pub mod releases;
+pub mod shop;
