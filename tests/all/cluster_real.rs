@@ -9,6 +9,7 @@ use transship::{
         EntryName, Expected, Failure, FailureKind, Observation, Owner, Platform, Preview, Refusal, Scope, State,
         Unseen, Verified, Writer,
         cluster::{Cluster, ClusterSettings, Patience},
+        encode,
     },
     target::{Cascade, Condition, Release, Target, kubernetes::Kubernetes},
     value::{Address, Called, Key, Node, Path, Secrets, Sources, Value},
@@ -16,7 +17,7 @@ use transship::{
 
 use crate::support::{
     engines::Engines,
-    releases::{Held, add, key, part_of, release},
+    releases::{Held, add, key, node, part_of, release},
     shop,
 };
 
@@ -422,16 +423,16 @@ async fn the_example_is_what_the_server_keeps() {
         for (key, resource) in &release.resources {
             let live = &seen.live[&resource.address];
             let Preview::Server(preview) = &seen.previews[key] else { panic!("{key}: {:?}", seen.previews[key]) };
-            let canonical = |body: &Node| dialect.canonical(&resource.address, body.clone());
-            assert_eq!(canonical(preview), canonical(&live.body), "{environment}: {key}");
-            let wanted = canonical(&resource.body);
-            let json = serde_json::to_string(&transship::platform::encode(&wanted, &release).unwrap()).unwrap();
-            let wanted = transship::platform::decode(&serde_json::from_str(&json).unwrap());
+            // Names for references and base64 for bytes, on both sides.
+            let canonical =
+                |body: &Node| node(&encode(&dialect.canonical(&resource.address, body.clone()), &release).unwrap());
+            let (wanted, live) = (canonical(&resource.body), canonical(&live.body));
+            assert_eq!(canonical(preview), live, "{environment}: {key}");
             // What the server stores is what was written, value by value.
             let mut lost = Vec::new();
             wanted.walk(&mut |path, node| {
                 let leaf = node.entries().is_empty() && node.items().is_empty();
-                if leaf && canonical(&live.body).at(path).map(|live| &live.value) != Some(&node.value) {
+                if leaf && live.at(path).map(|live| &live.value) != Some(&node.value) {
                     lost.push(path.to_string());
                 }
             });

@@ -1,0 +1,3 @@
+module transship.dev/engines/images/pause
+
+go 1.26
