@@ -104,7 +104,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Ex
     if let Some(mut list) = list {
         list.sort_unstable();
         list.dedup();
-        context.output.result(&list.iter().map(|name| format!("{name}\n")).collect::<String>())?;
+        context.output.result(&(list.join("\n") + "\n"))?;
     } else if context.output.json() {
         context.output.document(&json)?;
     } else {

@@ -39,14 +39,14 @@ pub struct Arguments {
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let known = context.known()?;
-    let named = arguments.place.environment.as_deref().or(context.global.environment.as_deref());
+    let wanted = arguments.place.environment.as_deref().or(context.global.environment.as_deref());
     let names = known.names();
-    let all: Vec<Selected> = if named.is_some() || names.is_empty() {
+    let environments: Vec<Selected> = if wanted.is_some() || names.is_empty() {
         vec![context.selected(&known, arguments.place.environment.as_deref())?]
     } else {
         names.iter().map(|name| context.selected(&known, Some(name))).collect::<Result<_, _>>()?
     };
-    let whole = named.is_none() && context.global.images.is_empty();
+    let whole = wanted.is_none() && context.global.images.is_empty();
     let file = context.lock_file(&known)?;
     let mode = match (arguments.update, arguments.services.is_empty()) {
         (false, _) => PinMode::Missing,
@@ -57,7 +57,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
     let mut lock = before.clone();
     let mut used = BTreeSet::new();
     let mut changes: Vec<LockChange> = Vec::new();
-    for selected in &all {
+    for selected in &environments {
         let application = context.load(selected)?;
         context.judge(Some(selected), application.findings.clone())?;
         let progress = context.doing("resolving images");

@@ -45,24 +45,20 @@ fn render_one(finding: &Finding, origins: &Origins, secrets: &Secrets, style: St
         let text = clean(label.text.as_str());
         if let Some(place) = origins.place(label.spot) {
             let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
-            match excerpt(label.spot, origins, secrets) {
-                Some(excerpt) => {
-                    let mut annotation = kind.span(excerpt.span);
-                    if !text.is_empty() {
-                        annotation = annotation.label(text);
-                    }
-                    let snippet = Snippet::<Annotation<'_>>::source(excerpt.text)
-                        .line_start(excerpt.line)
-                        .path(place.path.to_string())
-                        .annotation(annotation);
-                    group = group.element(snippet);
+            if let Some(excerpt) = excerpt(label.spot, origins, secrets) {
+                let mut annotation = kind.span(excerpt.span);
+                if !text.is_empty() {
+                    annotation = annotation.label(text);
                 }
-                None => {
-                    let origin = Origin::path(place.path.to_string())
-                        .line(place.line as usize)
-                        .char_column(place.column as usize);
-                    group = group.element(origin);
-                }
+                let snippet = Snippet::<Annotation<'_>>::source(excerpt.text)
+                    .line_start(excerpt.line)
+                    .path(place.path.to_string())
+                    .annotation(annotation);
+                group = group.element(snippet);
+            } else {
+                let origin =
+                    Origin::path(place.path.to_string()).line(place.line as usize).char_column(place.column as usize);
+                group = group.element(origin);
             }
         } else if let Some(words) = origins.describe(label.spot) {
             notes.push(if text.is_empty() { words } else { format!("{words}: {text}") });

@@ -120,7 +120,9 @@ pub fn find(flags: &Flags, here: &str, files: &dyn Files, origins: &Origins) -> 
         let mut sorted: Vec<Finding> = findings.into_iter().collect();
         sorted.sort_by_key(|finding| origins.place(finding.spot()).map(|place| place.span.start));
         let mut findings = Findings::new();
-        sorted.into_iter().for_each(|finding| findings.push(finding));
+        for finding in sorted {
+            findings.push(finding);
+        }
         return Err(findings);
     }
     let settings = settings.unwrap_or_default();
@@ -194,14 +196,14 @@ pub struct Selected {
 /// When the name is unknown, or one is needed.
 pub fn select(
     known: &Known,
-    named: Option<&str>,
+    wanted: Option<&str>,
     flags: &Flags,
     variables: &BTreeMap<String, String>,
     here: &str,
     origins: &Origins,
 ) -> Result<Selected, Findings> {
     let names = known.names();
-    let name: Option<Name> = match named {
+    let name: Option<Name> = match wanted {
         Some(name) if names.iter().any(|known| **known == *name) => Some(name.into()),
         Some(name) => return Err(unknown(name, &names).into()),
         None if known.declared().len() == 1 => known.declared().keys().next().cloned(),

@@ -1,5 +1,7 @@
 //! Documents that no other part of the report has a view for.
 
+use std::fmt::Write as _;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -153,7 +155,7 @@ impl LockDocument {
         let images = if self.images == 1 { "1 image".to_owned() } else { format!("{} images", self.images) };
         let what = if self.written { "written" } else { "unchanged" };
         let what = if self.changes.is_empty() || self.written { what } else { "not written" };
-        out.push_str(&format!("{}: {images}, {what}\n", self.file));
+        let _ = writeln!(out, "{}: {images}, {what}", self.file);
         out
     }
 }

@@ -1,6 +1,6 @@
 //! What a finding means, and what becomes of an attribute.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -136,7 +136,7 @@ impl ExplainDocument {
                 Severity::Warning => "warning",
                 Severity::Error => "error",
             };
-            out.push_str(&format!("{} ({severity}): {}\n\n{}\n", code.code, code.title, wrapped(code.explanation, 88)));
+            let _ = writeln!(out, "{} ({severity}): {}\n\n{}", code.code, code.title, wrapped(code.explanation, 88));
         }
         if !self.attributes.is_empty() {
             let rows: Vec<[String; 4]> = self
@@ -149,9 +149,9 @@ impl ExplainDocument {
             out.push_str(&table(["ATTRIBUTE", "TARGET", "BECOMES", "NOTE"], &rows));
         }
         for coverage in &self.coverage {
-            out.push_str(&format!("{}: {} attributes\n", coverage.target, coverage.total));
+            let _ = writeln!(out, "{}: {} attributes", coverage.target, coverage.total);
             for (kind, count) in &coverage.counts {
-                out.push_str(&format!("{count:>7} {kind}\n"));
+                let _ = writeln!(out, "{count:>7} {kind}");
             }
         }
         out

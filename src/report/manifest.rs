@@ -63,7 +63,12 @@ impl RenderDocument {
 
     /// As one YAML file.
     pub fn text(&self) -> String {
-        self.resources.iter().map(|resource| format!("---\n{}", yaml::write(&resource.body))).collect()
+        let mut out = String::new();
+        for resource in &self.resources {
+            out.push_str("---\n");
+            out.push_str(&yaml::write(&resource.body));
+        }
+        out
     }
 }
 

@@ -1,5 +1,7 @@
 //! A plan as people approve it and as programs read it.
 
+use std::fmt::Write as _;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -331,7 +333,7 @@ pub fn plan_text(plan: &Plan, origins: &Origins, paint: Paint, all: bool) -> Str
         let name =
             if environment.is_empty() { plan.application.project.to_string() } else { plan.application.to_string() };
         let base = stage.base.map_or_else(|| "first revision".to_owned(), |base| format!("after revision {base}"));
-        out.push_str(&format!("{} in {} ({base})\n\n", paint.bold(&name), stage.identity.server));
+        let _ = writeln!(out, "{} in {} ({base})\n", paint.bold(&name), stage.identity.server);
         let before = out.len();
         for change in &stage.changes {
             if all || !matches!(change.action, Action::Keep { .. } | Action::Settle) {
@@ -340,7 +342,7 @@ pub fn plan_text(plan: &Plan, origins: &Origins, paint: Paint, all: bool) -> Str
         }
         for blocked in stage.blocked.iter().map(|blocked| blocked_view(blocked, origins)) {
             let address = blocked.address.unwrap_or_default();
-            out.push_str(&format!("{} {address}: {}\n", paint.red("!"), blocked.reason));
+            let _ = writeln!(out, "{} {address}: {}", paint.red("!"), blocked.reason);
             if let Some(written) = blocked.written {
                 out.push_str(&paint.dim(&format!("    asked for at {written}")));
                 out.push('\n');
@@ -374,7 +376,7 @@ fn change_text(out: &mut String, shown: &ChangeView, change: &Change, paint: Pai
     } else {
         format!("  {}", paint.dim(&shown.effect))
     };
-    out.push_str(&format!("{sign} {}{after}{effect}\n", paint.bold(&shown.address)));
+    let _ = writeln!(out, "{sign} {}{after}{effect}", paint.bold(&shown.address));
     let whole = matches!(change.action, Action::Create | Action::Delete | Action::Retire);
     if !whole {
         for difference in &shown.differences {
@@ -395,7 +397,7 @@ fn change_text(out: &mut String, shown: &ChangeView, change: &Change, paint: Pai
         out.push('\n');
     }
     for needs in &shown.needs {
-        out.push_str(&format!("    {} {needs}\n", paint.red("needs consent:")));
+        let _ = writeln!(out, "    {} {needs}", paint.red("needs consent:"));
     }
 }
 
@@ -404,21 +406,22 @@ fn difference_text(out: &mut String, difference: &DifferenceView, paint: Paint) 
     let short = difference.before.iter().chain(&difference.after).all(one_line);
     match (&difference.before, &difference.after) {
         (Some(before), Some(after)) if short => {
-            out.push_str(&format!(
-                "    {}: {} → {}\n",
+            let _ = writeln!(
+                out,
+                "    {}: {} → {}",
                 difference.path,
                 paint.red(before.as_str()),
                 paint.green(after.as_str())
-            ));
+            );
         }
         (None, Some(after)) if short => {
-            out.push_str(&format!("    {}: {}\n", difference.path, paint.green(&format!("+ {after}"))));
+            let _ = writeln!(out, "    {}: {}", difference.path, paint.green(&format!("+ {after}")));
         }
         (Some(before), None) if short => {
-            out.push_str(&format!("    {}: {}\n", difference.path, paint.red(&format!("- {before}"))));
+            let _ = writeln!(out, "    {}: {}", difference.path, paint.red(&format!("- {before}")));
         }
         (before, after) => {
-            out.push_str(&format!("    {}:\n", difference.path));
+            let _ = writeln!(out, "    {}:", difference.path);
             let (before, after) = (before.clone().unwrap_or_default(), after.clone().unwrap_or_default());
             for hunk in similar::TextDiff::from_lines(before.as_str(), after.as_str())
                 .unified_diff()
@@ -432,7 +435,7 @@ fn difference_text(out: &mut String, difference: &DifferenceView, paint: Paint) 
                         similar::ChangeTag::Insert => paint.green(&format!("+ {text}")),
                         similar::ChangeTag::Equal => format!("  {text}"),
                     };
-                    out.push_str(&format!("      {line}\n"));
+                    let _ = writeln!(out, "      {line}");
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! From a value back to what somebody wrote, in one line.
 
+use std::fmt::Write as _;
+
 use crate::value::{FileRole, Origins, Source, Sources, Spot};
 
 /// How many places of one value are told.
@@ -29,7 +31,7 @@ pub fn trace(sources: Sources, origins: &Origins) -> Option<String> {
     words.truncate(MOST);
     let mut text = words.join("; ");
     if more > 0 {
-        text.push_str(&format!("; and {more} more"));
+        let _ = write!(text, "; and {more} more");
     }
     Some(text)
 }

@@ -1,5 +1,6 @@
 //! Everything that is tested from outside, in one binary.
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -1,3 +1,4 @@
+#![allow(clippy::disallowed_methods, reason = "a cluster is waited for: deadlines need a clock, kubeconfigs are files")]
 //! A Kubernetes cluster as a place.
 //!
 //! Two clients: the reader, whose transport refuses whatever is no read and no dry run, and the writer, made
