@@ -107,7 +107,7 @@ impl Context {
         lock: Option<&Lock>,
         mode: &PinMode,
     ) -> anyhow::Result<Resolution> {
-        let settings = image_settings(selected);
+        let settings = self.image_settings(selected);
         let wait = selected.environment.kubernetes.as_ref().and_then(|kubernetes| kubernetes.wait_image.clone());
         let additional: Vec<Additional> =
             wait.into_iter().map(|reference| Additional { path: "kubernetes.waitImage".into(), reference }).collect();
@@ -125,19 +125,22 @@ impl Context {
     }
 }
 
-fn image_settings(selected: &Selected) -> ImageSettings {
-    let sources = selected.images.sources.as_deref().unwrap_or_default().iter().filter_map(|source| {
-        let prefix = source.prefix.clone()?;
-        let path = |name: &str| join(&selected.directory, name).into();
-        let kind = match (&source.layout, &source.mirror) {
-            (Some(layout), _) => SourceKind::Layout(path(&layout.value)),
-            (None, Some(mirror)) => SourceKind::Mirror(mirror.value.clone()),
-            (None, None) => SourceKind::Registry {
-                insecure: source.insecure.unwrap_or_default(),
-                ca: source.ca.as_ref().map(|file| path(&file.value)),
-            },
-        };
-        Some(SourceRule { prefix, kind })
-    });
-    ImageSettings { sources: sources.collect(), allow: selected.images.allow.clone().unwrap_or_default() }
+impl Context {
+    fn image_settings(&self, selected: &Selected) -> ImageSettings {
+        let sources = selected.images.sources.as_deref().unwrap_or_default().iter().filter_map(|source| {
+            let prefix = source.prefix.clone()?;
+            // As people would type them here, so that messages can show them.
+            let path = |name: &str| self.shown(&join(&selected.directory, name)).into();
+            let kind = match (&source.layout, &source.mirror) {
+                (Some(layout), _) => SourceKind::Layout(path(&layout.value)),
+                (None, Some(mirror)) => SourceKind::Mirror(mirror.value.clone()),
+                (None, None) => SourceKind::Registry {
+                    insecure: source.insecure.unwrap_or_default(),
+                    ca: source.ca.as_ref().map(|file| path(&file.value)),
+                },
+            };
+            Some(SourceRule { prefix, kind })
+        });
+        ImageSettings { sources: sources.collect(), allow: selected.images.allow.clone().unwrap_or_default() }
+    }
 }

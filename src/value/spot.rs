@@ -307,6 +307,7 @@ impl Origins {
     pub fn describe(&self, spot: Spot) -> Option<String> {
         Some(match self.origin(spot)?.source {
             Source::File { .. } => self.place(spot)?.to_string(),
+            Source::Variable { name, flag: false } if name.starts_with("--") => name.into(),
             Source::Variable { name, flag: false } => format!("variable {name}"),
             Source::Variable { name, flag: true } => format!("--set {name}"),
             Source::Default { rule } => format!("default ({rule})"),

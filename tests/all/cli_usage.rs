@@ -7,14 +7,14 @@ use crate::cli_support::{Shop, schema_path};
 #[test]
 fn a_command_line_that_is_none_ends_with_64() {
     let shop = Shop::copy();
-    shop.run(["--foo"]).code(64).stdout_eq("").stderr_eq(str![[r#"
+    shop.run(["--foo"]).code(64).stdout_eq("").stderr_eq(str![[r"
 error: unexpected argument '--foo' found
 
 Usage: transship [OPTIONS] <COMMAND>
 
 For more information, try '--help'.
 
-"#]]);
+"]]);
     shop.run(["config", "--set", "NAME"]).code(64);
     shop.run(["config", "-e", "demo", "-f"]).code(64);
 }
@@ -50,11 +50,11 @@ fn findings_can_be_explained() {
     let shop = Shop::copy();
     let document = shop.document("explain", ["explain", "unknown-key", "--format", "json"]);
     assert_eq!(document.pointer("/codes/0/code").and_then(|code| code.as_str()), Some("unknown-key"));
-    shop.run(["explain", "unknown-kye"]).code(1).stderr_eq(str![[r#"
+    shop.run(["explain", "unknown-kye"]).code(1).stderr_eq(str![[r"
 error: `unknown-kye` is neither a finding nor an attribute
   = help: did you mean `unknown-key`?
 
-"#]]);
+"]]);
     // Every finding there is has a story of its own.
     let all = shop.document("explain", ["explain", "--codes", "--format", "json"]);
     let codes = all.get("codes").and_then(|codes| codes.as_array()).cloned().unwrap_or_default();

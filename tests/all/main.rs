@@ -8,6 +8,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod cli_bad_input;
 mod cli_environment;
 mod cli_support;
 mod cli_usage;
