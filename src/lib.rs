@@ -42,6 +42,7 @@
 
 pub mod cli;
 pub mod compose;
+pub mod deploy;
 pub mod diagnostic;
 pub mod environment;
 pub mod image;
