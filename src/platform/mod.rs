@@ -2,6 +2,7 @@
 
 pub mod cluster;
 mod codec;
+pub mod directory;
 mod observation;
 
 use std::{future::Future, pin::Pin, sync::Arc};
