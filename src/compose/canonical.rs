@@ -390,7 +390,7 @@ fn ports(tree: &mut Tree, raw: bool, at: &At<'_>) -> Result<(), Finding> {
         };
         let all = match short::ports(&text) {
             Ok(all) => all,
-            Err(_) if raw => return Ok(()),
+            Err(_) if raw && matches!(item.value, Scalar::Text(_)) => return Ok(()),
             Err(why) => {
                 return Err(short::refused(why, spot)
                     .at(at.item(index).to_string())
@@ -398,6 +398,10 @@ fn ports(tree: &mut Tree, raw: bool, at: &At<'_>) -> Result<(), Finding> {
             }
         };
         for port in all {
+            if port.target == 0 {
+                let words = format!("`{text}` names no container port");
+                return Err(short::refused(words, spot).at(at.item(index).to_string()).help("ports count from 1"));
+            }
             let mut mapping = Mapping::default();
             mapping.set("mode", Tree::text("ingress", spot));
             if !port.host_ip.is_empty() {

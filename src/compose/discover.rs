@@ -129,13 +129,11 @@ fn dot_env(
             return Err(codes::unreadable(shown, &std::io::ErrorKind::NotFound.into()).into());
         }
         let found = {
-            let outer = |name: &str| {
-                variables
-                    .get(name)
-                    .cloned()
-                    .or_else(|| own.iter().rev().find(|(known, _)| &**known == name).map(|(_, value)| value.clone()))
-            };
-            dotenv::read(&path, shown, FileRole::DotEnv, files, &variables.origins, &outer)?
+            let source = dotenv::Source { path: &path, shown, role: FileRole::DotEnv };
+            let outer = |name: &str| variables.get(name).cloned();
+            let earlier =
+                |name: &str| own.iter().rev().find(|(known, _)| &**known == name).map(|(_, value)| value.clone());
+            dotenv::read(&source, files, &variables.origins, &outer, &earlier)?
         };
         for (name, value) in found {
             if let Some(text) = value.value {
@@ -177,9 +175,10 @@ pub(super) fn project_name(
     if let Some(declared) = declared {
         let name =
             if request.skip.normalization { declared.value.raw().to_owned() } else { normalized(declared.value.raw()) };
-        if !name.is_empty() {
-            return Ok(Located::new(name.into(), declared.spot));
+        if name.is_empty() {
+            return Err(invalid(declared.value.masked().as_str(), declared.spot));
         }
+        return Ok(Located::new(name.into(), declared.spot));
     }
     let base = found.directory.rsplit('/').next().unwrap_or_default();
     let name = normalized(base);

@@ -9,30 +9,41 @@ use crate::{
 /// One assignment. `None`: the name alone, which takes its value from elsewhere.
 pub(super) type Assignment = (Box<str>, Located<Option<Text>>);
 
-/// Reads a file. Values interpolate from `outer` first, then from earlier lines; `inherit` gives the value of
-/// a name that stands alone.
+/// Which file it is.
+pub(super) struct Source<'a> {
+    /// The absolute path.
+    pub(super) path: &'a str,
+    /// The path as the user would write it.
+    pub(super) shown: &'a str,
+    pub(super) role: FileRole,
+}
+
+type Lookup<'a> = dyn Fn(&str) -> Option<Located<Text>> + 'a;
+
+/// Reads a file. Values interpolate from `outer` first, then from the lines above, then from `earlier` files.
 pub(super) fn read(
-    path: &str,
-    shown: &str,
-    role: FileRole,
+    source: &Source<'_>,
     files: &dyn Files,
     origins: &Origins,
-    outer: &dyn Fn(&str) -> Option<Located<Text>>,
+    outer: &Lookup<'_>,
+    earlier: &Lookup<'_>,
 ) -> Result<Vec<Assignment>, Finding> {
+    let Source { path, shown, role } = *source;
     let bytes = files.read(path).map_err(|error| codes::unreadable(shown, &error))?;
     let text = String::from_utf8(bytes).map_err(|_| {
         Finding::new(&codes::ENV_FILE, Masked::words(format!("{shown} is not UTF-8 text")), Spot::NOWHERE)
     })?;
     let text = text.strip_prefix('\u{FEFF}').map_or_else(|| text.clone(), str::to_owned).replace("\r\n", "\n");
     let file = origins.add_file(shown, role, text.as_str());
-    Reader { text: &text, file, origins, outer, found: Vec::new() }.all()
+    Reader { text: &text, file, origins, outer, earlier, found: Vec::new() }.all()
 }
 
 struct Reader<'a> {
     text: &'a str,
     file: FileId,
     origins: &'a Origins,
-    outer: &'a dyn Fn(&str) -> Option<Located<Text>>,
+    outer: &'a Lookup<'a>,
+    earlier: &'a Lookup<'a>,
     found: Vec<Assignment>,
 }
 
@@ -162,10 +173,11 @@ impl<'a> Reader<'a> {
 
     fn text_value(&self, template: &str, start: usize, end: usize) -> Result<Text, Finding> {
         let lookup = |name: &str| {
-            (self.outer)(name).or_else(|| {
+            let above = || {
                 let (_, found) = self.found.iter().rev().find(|(known, _)| &**known == name)?;
                 found.value.clone().map(|text| Located::new(text, found.spot))
-            })
+            };
+            (self.outer)(name).or_else(above).or_else(|| (self.earlier)(name))
         };
         substitute_with(template, &lookup, &mut |_| {}).map_err(|_| {
             Finding::new(&codes::ENV_FILE, "this is not a form of `${…}`".into(), self.spot(start, end))

@@ -132,7 +132,8 @@ fn load(
         let shown = loader.show(&path);
         let found = {
             let outer = |name: &str| variables.get(name).cloned();
-            dotenv::read(&path, &shown, FileRole::DotEnv, loader.files, &loader.origins, &outer)?
+            let source = dotenv::Source { path: &path, shown: &shown, role: FileRole::DotEnv };
+            dotenv::read(&source, loader.files, &loader.origins, &outer, &|_| None)?
         };
         for (name, value) in found {
             if let Some(text) = value.value {

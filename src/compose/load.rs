@@ -2,13 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use serde_json::Value as Json;
-
 use super::{
     bind, conceal, consistency, contents, discover, dotenv,
     model::Project,
     normalize,
-    request::{Files, Request},
+    render::Configuration,
+    request::{Files, Request, join},
     select,
     stage::{Loader, Place},
     typed,
@@ -17,7 +16,7 @@ use super::{
 use crate::{
     compose::codes,
     diagnostic::{Finding, Findings},
-    value::{Exposure, FileRole, Located, Masked, Origins, Secrets, Spot, Text},
+    value::{FileRole, Located, Masked, Origins, Secrets, Spot, Text},
     yaml::{Entry, Mapping, Scalar, Tree},
 };
 
@@ -45,16 +44,6 @@ pub fn load(
     Ok(Loaded { project, findings: resolved.findings })
 }
 
-/// What `docker compose config` prints, before it is written down.
-#[derive(Debug)]
-pub struct Configuration {
-    tree: Tree,
-    name: Box<str>,
-    raw: bool,
-    /// Warnings and notes.
-    pub findings: Findings,
-}
-
 /// Loads an application for printing, with the stages left out that the request says.
 pub fn configuration(
     request: &Request,
@@ -63,125 +52,7 @@ pub fn configuration(
     concealed: &Arc<Secrets>,
 ) -> Result<Configuration, Findings> {
     let resolved = resolve(request, files, origins, concealed)?;
-    let raw = request.skip.interpolation;
-    Ok(Configuration { tree: resolved.tree, name: resolved.name.value, raw, findings: resolved.findings })
-}
-
-impl Configuration {
-    /// As `docker compose config --format json` prints it, secrets in clear.
-    pub fn clear(&self) -> Json {
-        self.shape(self.tree.expose(&Exposure::granted()), false)
-    }
-
-    /// As `docker compose config` prints it in YAML, with `x-*` entries everywhere; secrets in clear.
-    pub fn clear_with_extensions(&self) -> Json {
-        self.shape(self.tree.expose(&Exposure::granted()), true)
-    }
-
-    /// With secrets concealed.
-    pub fn masked(&self) -> Json {
-        self.shape(self.tree.masked(), true)
-    }
-
-    fn shape(&self, mut json: Json, everything: bool) -> Json {
-        if let Json::Object(root) = &mut json {
-            let mut out = serde_json::Map::new();
-            out.insert("name".to_owned(), Json::from(&*self.name));
-            root.remove("name");
-            if self.raw {
-                out.append(root);
-                return Json::Object(out);
-            }
-            root.remove("include");
-            if !everything {
-                root.remove("models");
-            }
-            out.insert(
-                "services".to_owned(),
-                root.remove("services").unwrap_or_else(|| Json::Object(serde_json::Map::new())),
-            );
-            for section in ["networks", "volumes", "secrets", "configs", "jobs", "models"] {
-                if let Some(part) =
-                    root.remove(section).filter(|part| part.as_object().is_some_and(|part| !part.is_empty()))
-                {
-                    out.insert(section.to_owned(), part);
-                }
-            }
-            out.append(root);
-            for section in ["services", "jobs", "networks", "volumes", "secrets", "configs"] {
-                for part in
-                    out.get_mut(section).and_then(Json::as_object_mut).into_iter().flat_map(|part| part.values_mut())
-                {
-                    if !everything {
-                        strip_extensions(part, 0);
-                    }
-                    if let Json::Object(part) = part {
-                        part.remove(normalize::SECRET_CONTENT);
-                        if section == "configs" && part.contains_key("environment") {
-                            part.remove("content");
-                        }
-                        if section == "services" {
-                            part.remove("extends");
-                        }
-                    }
-                }
-            }
-            json = Json::Object(out);
-            double_dollars(&mut json);
-        }
-        json
-    }
-}
-
-/// `x-*` of parts; names of the user's own that begin so are values and stay.
-fn strip_extensions(json: &mut Json, depth: u32) {
-    const OWN_NAMES: &[&str] = &[
-        "labels",
-        "environment",
-        "annotations",
-        "args",
-        "driver_opts",
-        "options",
-        "sysctls",
-        "depends_on",
-        "networks",
-        "storage_opt",
-        "ulimits",
-        "additional_contexts",
-        "ssh",
-        "aux_addresses",
-        "models",
-    ];
-    match json {
-        Json::Object(map) => {
-            map.retain(|key, _| !key.starts_with("x-"));
-            for (key, value) in map {
-                if OWN_NAMES.contains(&key.as_str()) {
-                    if let Json::Object(inner) = value {
-                        inner.values_mut().for_each(|value| strip_extensions(value, depth + 1));
-                    }
-                } else {
-                    strip_extensions(value, depth + 1);
-                }
-            }
-        }
-        Json::Array(items) => items.iter_mut().for_each(|item| strip_extensions(item, depth + 1)),
-        _ => {}
-    }
-}
-
-fn double_dollars(json: &mut Json) {
-    match json {
-        Json::String(text) if text.contains('$') => *text = text.replace('$', "$$"),
-        Json::Array(items) => items.iter_mut().for_each(double_dollars),
-        Json::Object(map) => {
-            if map.keys().any(|key| key.contains('$')) {
-                *map = std::mem::take(map).into_iter().map(|(key, value)| (key.replace('$', "$$"), value)).collect();
-            }
-            map.values_mut().for_each(double_dollars);
-        }
-        _ => {}
-    }
+    Ok(Configuration::new(resolved.tree, resolved.name.value, request.skip, resolved.findings))
 }
 
 /// A model that is done, with what belongs to it.
@@ -215,6 +86,10 @@ fn resolve(
     let declared = declared_name(&mut loader, &found.files, &variables, request)?;
     let name = discover::project_name(request, &found, declared, &variables)?;
     variables.set("COMPOSE_PROJECT_NAME", Located::new(Text::from(&*name.value), name.spot));
+    if request.skip.interpolation {
+        // What is not replaced is not looked up either.
+        variables = Variables::new(&request.secrets, origins, concealed);
+    }
     let place = Place { absolute: found.directory.clone(), base: found.directory.clone() };
     let mut tree = loader.model(&found.files, &place, &variables, &[], !request.skip.path_resolution)?;
     if tree.as_mapping().is_none_or(|root| root.entries.is_empty()) {
@@ -304,6 +179,11 @@ fn shown<'p>(path: &'p str, from: &str) -> &'p str {
     path.strip_prefix(from).and_then(|rest| rest.strip_prefix('/')).unwrap_or(path)
 }
 
+fn assigned(mapping: &Mapping, name: &str) -> Option<Located<Text>> {
+    let tree = mapping.get(name)?;
+    Some(Located::new(tree.as_text()?.clone(), tree.spot))
+}
+
 /// `env_file`: its variables go under those of `environment`.
 fn environment_files(tree: &mut Tree, files: &dyn Files, variables: &Variables, from: &str) -> Result<(), Findings> {
     for (name, service) in services_mut(tree) {
@@ -316,7 +196,8 @@ fn environment_files(tree: &mut Tree, files: &dyn Files, variables: &Variables, 
         let mut merged = Mapping::default();
         let listed = service.get("env_file").and_then(Tree::as_sequence).map(<[Tree]>::to_vec).unwrap_or_default();
         for item in listed {
-            let Some(path) = item.get("path").and_then(Tree::raw) else { continue };
+            let Some(path) = item.get("path").and_then(Tree::raw).map(|path| join(from, path)) else { continue };
+            let path = path.as_str();
             let path_shown = shown(path, from);
             let required = !item.get("required").is_some_and(|required| matches!(required.value, Scalar::Bool(false)));
             if matches!(files.kind(path), Ok(None)) {
@@ -328,13 +209,9 @@ fn environment_files(tree: &mut Tree, files: &dyn Files, variables: &Variables, 
             }
             let assignments = match item.get("format").and_then(Tree::raw) {
                 None | Some("") => {
-                    let outer = |name: &str| {
-                        variables.get(name).cloned().or_else(|| {
-                            let entry = own.entries.get(name).or_else(|| merged.entries.get(name))?;
-                            Some(Located::new(entry.tree.as_text()?.clone(), entry.tree.spot))
-                        })
-                    };
-                    dotenv::read(path, path_shown, FileRole::EnvFile, files, &variables.origins, &outer)
+                    let outer = |name: &str| variables.get(name).cloned().or_else(|| assigned(&own, name));
+                    let source = dotenv::Source { path, shown: path_shown, role: FileRole::EnvFile };
+                    dotenv::read(&source, files, &variables.origins, &outer, &|name| assigned(&merged, name))
                 }
                 Some("raw") => dotenv::read_raw(path, path_shown, files, variables),
                 Some(format) => Err(Finding::new(
@@ -356,10 +233,8 @@ fn environment_files(tree: &mut Tree, files: &dyn Files, variables: &Variables, 
             }
         }
         for (key, entry) in own.entries {
+            // What has no value here hides what a file says.
             let below = merged.get(&key).map(|tree| tree.spot);
-            if entry.tree.is_null() && below.is_some() {
-                continue;
-            }
             let mut tree = entry.tree;
             if let Some(below) = below {
                 let made_of = variables.origins.origin(tree.spot).map(|origin| origin.made_of).unwrap_or_default();
@@ -386,16 +261,18 @@ fn label_files(tree: &mut Tree, files: &dyn Files, variables: &Variables, from: 
         }
         let mut merged = Mapping::default();
         for item in listed {
-            let Some(path) = item.raw() else { continue };
+            let Some(path) = item.raw().map(|path| join(from, path)) else { continue };
+            let path = path.as_str();
             let at = format!("services.{name}.label_file");
             if matches!(files.kind(path), Ok(None)) {
                 let finding = codes::unreadable(shown(path, from), &std::io::ErrorKind::NotFound.into());
                 return Err(finding.label(item.spot, "named here").at(at).into());
             }
-            let outer = |name: &str| variables.get(name).cloned();
-            let assignments =
-                dotenv::read(path, shown(path, from), FileRole::EnvFile, files, &variables.origins, &outer)
-                    .map_err(|finding| finding.at(at))?;
+            // Label files read no variables but what label files said before.
+            let source = dotenv::Source { path, shown: shown(path, from), role: FileRole::EnvFile };
+            let outer = |name: &str| assigned(&merged, name);
+            let assignments = dotenv::read(&source, files, &variables.origins, &outer, &|_| None)
+                .map_err(|finding| finding.at(at))?;
             for (key, value) in assignments {
                 let spot = variables.origins.derive(value.spot, None, item.spot.into());
                 merged.set(key, Tree::text(value.value.unwrap_or_default(), spot));

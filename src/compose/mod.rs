@@ -15,7 +15,9 @@ mod load;
 mod merge;
 pub mod model;
 mod normalize;
+mod order;
 mod paths;
+mod render;
 mod request;
 mod schema;
 mod select;
@@ -29,6 +31,7 @@ mod variables;
 
 pub use bind::{Bind, body};
 pub use conceal::name_says_so;
-pub use load::{Configuration, Loaded, configuration, load};
+pub use load::{Loaded, configuration, load};
+pub use render::Configuration;
 pub use request::{FileKind, Files, Request, Skip, clean, directory, join};
 pub use units::size;

@@ -196,6 +196,9 @@ fn resolve(tree: &mut Tree, variables: &Variables, keep: bool) {
             }
             if !keep {
                 items.retain(|item| item.raw().is_some_and(|text| text.contains('=')));
+                if items.is_empty() {
+                    tree.value = Scalar::Null;
+                }
             }
         }
         _ => {}

@@ -14,14 +14,15 @@ use crate::{
 
 /// The whole specification. `name: type` are the keys of a mapping, `*` marks required ones, `x` allows `x-*`,
 /// `...` anything; `[type]` is a list, `[type]!` one without repetitions; `map(type)` has names of the user's
-/// own, `names(type)` such as may name resources; `"word"` is one word; `0..100` bounds a whole number.
+/// own, `filled(type)` the same but
+/// none of them empty, `names(type)` such as may name resources; `"word"` is one word; `0..100` bounds a whole number.
 const SPECIFICATION: &str = r#"
 root = { version: string, name: string, include: [string | { path: @texts, env_file: @texts, project_directory: string }],
   services: names(@service), models: names(@model), networks: names(@network), volumes: names(@volume),
   secrets: names(@secret), configs: names(@config), jobs: names(@job), x }
 texts = string | [string]!
 list = [string]!
-pairs = map(string|number|boolean|null) | [string]!
+pairs = filled(string|number|boolean|null) | [string]!
 hosts = map(string|[string]) | [string]!
 options = map(string|number)
 flag = boolean|string
@@ -104,6 +105,14 @@ config = { name: string, content: string, environment: string, file: string, ext
   labels: @pairs, template_driver: string, x }
 "#;
 
+/// What the names of a mapping may be that are the user's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Names {
+    Any,
+    Filled,
+    OfResources,
+}
+
 #[derive(Clone, Debug)]
 enum Rule {
     Any,
@@ -116,7 +125,7 @@ enum Rule {
     PullPolicy,
     ContainerName,
     List(Box<Rule>, bool),
-    Map(Box<Rule>, bool),
+    Map(Box<Rule>, Names),
     Part(Part),
     Named(Box<str>),
     Either(Vec<Rule>),
@@ -208,11 +217,16 @@ impl<'a> Reader<'a> {
             "integer" => Rule::Integer(i64::MIN, i64::MAX),
             "pull_policy" => Rule::PullPolicy,
             "container_name" => Rule::ContainerName,
-            kind @ ("map" | "names") => {
+            kind @ ("map" | "filled" | "names") => {
                 self.eat("(");
                 let value = self.either();
                 self.eat(")");
-                Rule::Map(Box::new(value), kind == "names")
+                let names = match kind {
+                    "names" => Names::OfResources,
+                    "filled" => Names::Filled,
+                    _ => Names::Any,
+                };
+                Rule::Map(Box::new(value), names)
             }
             _ => Rule::Any,
         }
@@ -295,8 +309,17 @@ impl Checker {
             Rule::Map(value, names) => match &tree.value {
                 Scalar::Mapping(mapping) => {
                     for (key, entry) in &mapping.entries {
-                        if *names && !is_name(key) {
-                            let words = format!("`{key}` is no name: use letters, digits, `.`, `_` and `-`");
+                        let good = match names {
+                            Names::Any => true,
+                            Names::Filled => !key.is_empty(),
+                            Names::OfResources => is_name(key),
+                        };
+                        if !good {
+                            let words = if key.is_empty() {
+                                "a name is not empty".to_owned()
+                            } else {
+                                format!("`{key}` is no name: use letters, digits, `.`, `_` and `-`")
+                            };
                             self.refuse(
                                 Finding::new(&codes::INVALID_VALUE, Masked::words(words), entry.key),
                                 &at.key(key),

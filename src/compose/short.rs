@@ -119,7 +119,8 @@ pub(super) struct Port {
 /// `[[ip]:][host[-end]:]container[-end][/protocol]`: one entry per port, in the reference's order.
 pub(super) fn ports(spec: &str) -> Result<Vec<Port>, String> {
     let (address, protocol) = match spec.split_once('/') {
-        Some((address, protocol)) => (address, protocol),
+        Some((address, protocol)) if !protocol.is_empty() => (address, protocol),
+        Some((address, _)) => (address, "tcp"),
         None => (spec, "tcp"),
     };
     let (host_ip, published, container) = split_address(address);

@@ -3,6 +3,8 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
+use indexmap::IndexMap;
+
 use super::{codes, interpolate, short, table::At, units};
 use crate::{
     diagnostic::Finding,
@@ -10,77 +12,84 @@ use crate::{
     yaml::{Entry, Mapping, Scalar, Tree},
 };
 
-/// One line per type: its keys and what each holds. Capital letters stay when they are empty.
+/// One line per type: its keys in the order in which the reference prints them, and what each holds. Capital letters stay when they are empty.
 ///
-/// `s` string, `b` boolean (`B`: stays when false), `i` integer (`I`: stays when 0), `f` number, `d` duration
+/// `s` string, `b` boolean (`B`: stays when false), `i` integer (`I`: stays when 0), `k` integer that is never a string, `f` number, `d` duration
 /// (`D`: stays when 0), `z` size, `w` words of a command line, `W` the same and always there, `t` test of a
 /// health check, `l` list of strings, `m` strings by name, `e` variables (null stays), `h` hosts, `o` permission
 /// bits, `n` count with `all`, `c` strings or lists by name, `a` as it is; a name: a part, there when written;
 /// `!name`: a part that is always there; `[name]` a list of parts; `{name}` parts by name, null stays.
 const TYPES: &str = "
-root name=s services={service} networks={network} volumes={volume} configs={config} secrets={secret} models={model} jobs={job}
-service annotations=m attach=B blkio_config=blkio build=build cap_add=l cap_drop=l cgroup=s cgroup_parent=s command=W \
-configs=[mount] container_name=s cpu_count=i cpu_percent=f cpu_period=i cpu_quota=i cpu_rt_period=i cpu_rt_runtime=i \
-cpu_shares=i cpus=f cpuset=s credential_spec=credential depends_on={dependency} deploy=deploy develop=develop \
-device_cgroup_rules=l devices=[devicemap] dns=l dns_opt=l dns_search=l domainname=s entrypoint=W env_file=[envfile] \
-environment=e expose=x extends=extends external_links=l extra_hosts=h gpus=[request] group_add=x healthcheck=health \
-hostname=s image=s init=B ipc=s isolation=s label_file=l labels=m links=l logging=logging mac_address=s mem_limit=z \
-mem_reservation=z mem_swappiness=z memswap_limit=z models={modelref} network_mode=s networks={attachment} \
-oom_kill_disable=b oom_score_adj=i per_replica=b pid=s pids_limit=i platform=s ports=[port] post_start=[hook] \
-pre_start=[container] pre_stop=[hook] privileged=b profiles=l provider=provider pull_policy=s pull_refresh_after=s read_only=b \
-restart=s runtime=s scale=I secrets=[mount] security_opt=l shm_size=z stdin_open=b stop_grace_period=D stop_signal=s \
-storage_opt=m sysctls=m tmpfs=l triggers=triggers tty=b ulimits={ulimit} use_api_socket=b user=s userns_mode=s uts=s \
-volumes=[volumemount] volumes_from=l working_dir=s
+root name=s services={service} jobs={job} networks={network} volumes={volume} secrets={secret} configs={config} \
+models={model}
+service profiles=l deploy=deploy develop=develop restart=s scale=I attach=B container_name=s provider=provider \
+extends=extends external_links=l links=l pre_start=[container] post_start=[hook] pre_stop=[hook] triggers=triggers \
+annotations=m blkio_config=blkio cap_add=l cap_drop=l cgroup_parent=s cgroup=s cpu_count=i cpu_percent=f \
+cpu_period=i cpu_quota=i cpu_rt_period=i cpu_rt_runtime=i cpus=f cpuset=s cpu_shares=i command=W configs=[mount] \
+credential_spec=credential device_cgroup_rules=l devices=[devicemap] dns=l dns_opt=l dns_search=l domainname=s \
+entrypoint=W environment=e env_file=[envfile] extra_hosts=h group_add=x gpus=[request] hostname=s image=s init=B \
+ipc=s isolation=s labels=m label_file=l logging=logging mem_limit=z mem_reservation=z memswap_limit=z \
+mem_swappiness=z mac_address=s models={modelref} network_mode=s networks={attachment} oom_kill_disable=b \
+oom_score_adj=i pid=s pids_limit=i platform=s privileged=b pull_policy=s pull_refresh_after=s read_only=b runtime=s \
+secrets=[mount] security_opt=l shm_size=z stop_grace_period=D stop_signal=s storage_opt=m sysctls=m tmpfs=l \
+ulimits={ulimit} use_api_socket=b user=s userns_mode=s uts=s volumes=[volumemount] volumes_from=l working_dir=s \
+build=build depends_on={dependency} expose=x healthcheck=health ports=[port] stdin_open=b tty=b per_replica=b
 triggers manual=B schedule=[schedule]
 schedule cron=s timezone=s concurrency=s missed_fires=s
-blkio device_read_bps=[limit] device_read_iops=[limit] device_write_bps=[limit] device_write_iops=[limit] weight=i weight_device=[weight]
+blkio weight=k weight_device=[weight] device_read_bps=[limit] device_read_iops=[limit] device_write_bps=[limit] \
+device_write_iops=[limit]
 limit path=s rate=z
-weight path=s weight=i
+weight path=s weight=k
 credential config=s file=s registry=s
 extends file=s service=s
 logging driver=s options=m
-health disable=b interval=D retries=I start_interval=D start_period=D test=t timeout=D
-build additional_contexts=m args=e cache_from=l cache_to=l context=s dockerfile=s dockerfile_inline=s entitlements=l extra_hosts=h \
-isolation=s labels=m network=s no_cache=b no_cache_filter=l platforms=l privileged=b provenance=s pull=b sbom=s secrets=[mount] \
-shm_size=z ssh=g tags=l target=s ulimits={ulimit}
+health test=t timeout=D interval=D retries=I start_period=D start_interval=D disable=b
+build context=s dockerfile=s dockerfile_inline=s entitlements=l args=e provenance=s sbom=s ssh=g labels=m \
+cache_from=l cache_to=l no_cache=b no_cache_filter=l additional_contexts=m pull=b extra_hosts=h isolation=s \
+network=s target=s secrets=[mount] shm_size=z tags=l ulimits={ulimit} platforms=l privileged=b
 develop watch=[watch]
-watch action=S exec=!hook ignore=l include=l initial_sync=b path=S target=s
-deploy endpoint_mode=s labels=m mode=s placement=!placement replicas=I resources=!resources restart_policy=restart \
-rollback_config=update update_config=update
-placement constraints=l max_replicas_per_node=i preferences=[preference]
+watch path=S action=S target=s exec=!hook include=l ignore=l initial_sync=b
+deploy mode=s replicas=I labels=m update_config=update rollback_config=update resources=!resources \
+restart_policy=restart placement=!placement endpoint_mode=s
+placement constraints=l preferences=[preference] max_replicas_per_node=i
 preference spread=s
 resources limits=resource reservations=resource
-resource cpus=N devices=[request] generic_resources=[generic] memory=z pids=i
+resource cpus=N memory=z pids=i devices=[request] generic_resources=[generic]
 generic discrete_resource_spec=discrete
 discrete kind=S value=I
-request capabilities=l count=n device_ids=l driver=s options=m
+request capabilities=l driver=s count=n device_ids=l options=m
 restart condition=s delay=D max_attempts=I window=D
-update delay=d failure_action=s max_failure_ratio=f monitor=d order=s parallelism=I
-hook command=W environment=e privileged=b user=s working_dir=s
-dependency condition=s required=R restart=b
-envfile format=s path=s required=r
-mount gid=s mode=o source=s target=s uid=s
-port app_protocol=s host_ip=s mode=s name=s protocol=s published=s target=i
-attachment aliases=l driver_opts=m gw_priority=i interface_name=s ipv4_address=s ipv6_address=s link_local_ips=l mac_address=s priority=i
+update parallelism=I delay=d failure_action=s monitor=d max_failure_ratio=f order=s
+hook command=W user=s privileged=b working_dir=s environment=e
+dependency condition=s restart=b required=R
+envfile path=s required=r format=s
+mount source=s target=s uid=s gid=s mode=o
+port name=s mode=s host_ip=s target=i published=s protocol=s app_protocol=s
+attachment aliases=l driver_opts=m gw_priority=i interface_name=s ipv4_address=s ipv6_address=s link_local_ips=l \
+mac_address=s priority=i
 modelref endpoint_var=s model_var=s
-volumemount bind=bind consistency=s image=imagemount read_only=b source=s target=s tmpfs=tmpfs type=s volume=volumeoptions
-bind create_host_path=r propagation=s recursive=s selinux=s
+volumemount type=s source=s target=s read_only=b consistency=s bind=bind volume=volumeoptions tmpfs=tmpfs \
+image=imagemount
+bind selinux=s propagation=s create_host_path=r recursive=s
 volumeoptions labels=m nocopy=b subpath=s
-tmpfs mode=i size=z
+tmpfs size=z mode=k
 imagemount subpath=s
-devicemap permissions=s source=s target=s
-provider options=c type=s
-network attachable=b driver=s driver_opts=m enable_ipv4=B enable_ipv6=B external=b internal=b ipam=!ipam labels=m name=s
-ipam config=[pool] driver=s options=m
-pool aux_addresses=m gateway=s ip_range=s subnet=s
-volume driver=s driver_opts=m external=b labels=m name=s
-config content=s environment=s external=b file=s labels=m name=s template_driver=s
-secret content=s driver=s driver_opts=m environment=s external=b file=s labels=m name=s template_driver=s
-model context_size=i model=s name=s runtime_flags=l
+devicemap source=s target=s permissions=s
+provider type=s options=c
+ulimit soft=a hard=a
+network name=s driver=s driver_opts=m ipam=!ipam external=b internal=b attachable=b labels=m enable_ipv4=B \
+enable_ipv6=B
+ipam driver=s config=[pool] options=m
+pool subnet=s gateway=s ip_range=s aux_addresses=m
+volume name=s driver=s driver_opts=m external=b labels=m
+config name=s file=s environment=s content=s external=b labels=m template_driver=s
+secret name=s file=s environment=s content=s external=b labels=m driver=s driver_opts=m template_driver=s
+model name=s model=s context_size=i runtime_flags=l
 ";
 
+/// What a key holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// One of the letters above.
     Leaf(u8),
     Part(&'static str, bool),
@@ -88,7 +97,7 @@ enum Kind {
     Map(&'static str),
 }
 
-type Fields = HashMap<&'static str, Kind>;
+pub(super) type Fields = IndexMap<&'static str, Kind>;
 
 static FIELDS: LazyLock<HashMap<&'static str, Fields>> = LazyLock::new(|| {
     let mut types: HashMap<&'static str, Fields> = HashMap::new();
@@ -117,6 +126,11 @@ static FIELDS: LazyLock<HashMap<&'static str, Fields>> = LazyLock::new(|| {
     }
     types
 });
+
+/// The keys of a type, in the order in which the reference prints them.
+pub(super) fn fields(name: &str) -> Option<&'static Fields> {
+    FIELDS.get(name)
+}
 
 /// Brings a whole model into the form of the types.
 pub(super) fn typed(root: &mut Tree) -> Result<(), Finding> {
@@ -247,7 +261,10 @@ fn leaf(tree: &mut Tree, letter: u8, at: &At<'_>) -> Result<bool, Finding> {
                 _ => true,
             })
         }
-        b'i' | b'I' => {
+        b'i' | b'I' | b'k' => {
+            if letter == b'k' && matches!(tree.value, Scalar::Text(_)) {
+                return Err(refuse(tree, "a whole number without quotes"));
+            }
             let value = integer(tree).ok_or_else(|| refuse(tree, "a whole number"))?;
             tree.value = Scalar::Integer(value);
             Ok(letter == b'I' || value != 0)

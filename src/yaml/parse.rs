@@ -86,7 +86,12 @@ impl Reader<'_> {
         for next in Parser::new_from_str_with_options(self.text, options) {
             let (event, span) = next.map_err(|error| self.broken(&error))?;
             let done = match event {
-                Event::DocumentStart(..) => {
+                Event::DocumentStart(_, version) => {
+                    if version.is_some_and(|version| (version.major, version.minor) != (1, 1)) {
+                        let finding =
+                            Finding::new(&codes::BROKEN, "Docker Compose reads YAML 1.1 only".into(), self.spot(&span));
+                        return Err(finding.help("remove the line that begins with `%YAML`"));
+                    }
                     self.anchors.clear();
                     self.tagged = false;
                     root = None;
@@ -102,7 +107,8 @@ impl Reader<'_> {
                     let plain = style == ScalarStyle::Plain && tag.is_none();
                     if let Some(Open::Mapping { key: key @ None, .. }) = open.last_mut() {
                         // A scalar in the place of a key.
-                        *key = Some(if plain && text == "<<" { Key::Merge } else { self.key(&text, plain, spot)? });
+                        *key =
+                            Some(if plain && text == "<<" { Key::Merge } else { self.key(&text, style, tag, spot)? });
                         if anchor != 0 {
                             let tree = Tree::text(&*text, spot);
                             self.anchors.insert(anchor, Anchored { tree, values: 1 });
@@ -262,16 +268,18 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn key(&self, text: &str, plain: bool, spot: Spot) -> Result<Key, Finding> {
-        if plain && !matches!(resolve(text), Scalar::Text(_)) {
-            return Err(Finding::new(
-                &codes::KEY_NOT_STRING,
-                Masked::words(format!("the key `{text}` is not a string")),
-                spot,
-            )
-            .help(Masked::words(format!("put it in quotes: \"{text}\""))));
+    fn key(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        tag: Option<&granit_parser::Tag>,
+        spot: Spot,
+    ) -> Result<Key, Finding> {
+        if matches!(self.scalar(text, style, tag, spot)?.value, Scalar::Text(_)) {
+            return Ok(Key::Name(text.into(), spot));
         }
-        Ok(Key::Name(text.into(), spot))
+        Err(Finding::new(&codes::KEY_NOT_STRING, Masked::words(format!("the key `{text}` is not a string")), spot)
+            .help(Masked::words(format!("put it in quotes, without a tag: \"{text}\""))))
     }
 
     fn tag(&mut self, tag: Option<&granit_parser::Tag>) -> Tag {
