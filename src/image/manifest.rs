@@ -56,13 +56,6 @@ pub(super) enum Manifest {
 }
 
 impl Manifest {
-    pub(super) const fn kind(&self) -> Kind {
-        match self {
-            Self::Index(_) => Kind::Index,
-            Self::Image(_) => Kind::Manifest,
-        }
-    }
-
     /// Reads the bytes of a manifest that came with a media type, or with none.
     pub(super) fn read(bytes: &[u8], media_type: Option<&str>) -> Result<Self, Failure> {
         let json: Json = serde_json::from_slice(bytes).map_err(|_| Failure::manifest("it is not JSON"))?;

@@ -28,6 +28,6 @@ pub use pin::{LockChange, LockChangeKind, PinMode, Request, Resolution, pin};
 pub use pinned::{Pinned, PinnedImage};
 pub use platform::Platform;
 pub use reference::{ParseReferenceError, Reference};
-pub use registry::Registries;
+pub use registry::{CredentialHelpers, CredentialSources, HelperFailure, HelperProcesses, Patience, Registries};
 pub use settings::{ImageSettings, SourceKind, SourceRule};
 pub use uses::Additional;

@@ -16,4 +16,5 @@ mod cluster;
 mod cluster_real;
 mod conformance;
 mod layout;
+mod registry;
 mod support;

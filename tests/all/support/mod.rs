@@ -5,4 +5,5 @@ pub mod engines;
 pub mod image_layout;
 pub mod memory_files;
 pub mod releases;
+pub mod scripted_registry;
 pub mod shop;
