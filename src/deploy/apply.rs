@@ -163,7 +163,23 @@ pub async fn apply(deployment: &Deployment<'_>) -> Outcome {
             what: What::Skipped(Masked::words(format!("the deploy lock could not be given back: {failure}"))),
         });
     }
+    if outcome.verdict == Verdict::Applied
+        && outcome.plan.as_ref().is_some_and(|plan| plan.stages.iter().all(|stage| stage.goal == "destroy"))
+    {
+        // Nothing runs any more that a revision could be returned to.
+        if let Err(failure) = forget(&*ledger, &deployment.application).await {
+            let words = format!("everything is removed, but the history could not be: {failure}");
+            return Outcome { message: Some(Masked::words(words)), ..outcome };
+        }
+    }
     outcome
+}
+
+async fn forget(ledger: &dyn LedgerWriter, application: &Application) -> Result<(), Failure> {
+    for name in ledger.list(application).await? {
+        ledger.remove(application, &name).await?;
+    }
+    Ok(())
 }
 
 async fn under_lock(
@@ -198,7 +214,13 @@ async fn under_lock(
     };
     let plan = plan::build(deployment.target, &deployment.destination, &goals, &seen, &deployment.options, &keyring);
     let (Approved::Shown(approved) | Approved::Kept(approved)) = &deployment.approved;
-    if let Err(stale) = approved.verify(&plan) {
+    let compared = if approved.keyed || keyring.content.is_none() {
+        plan.clone()
+    } else {
+        // The key was made after the plan: compared is under none, as it was then.
+        plan::build(deployment.target, &deployment.destination, &goals, &seen, &deployment.options, &Keyring::default())
+    };
+    if let Err(stale) = approved.verify(&compared) {
         let all: Vec<String> = stale.iter().map(|stale| format!("{}: {}", stale.what, stale.why)).collect();
         let message = Masked::words(format!("the plan does not hold any more: {}; plan again", all.join("; ")));
         return Outcome { message: Some(message), plan: Some(plan), ..Outcome::of(Verdict::Stale) };

@@ -177,7 +177,9 @@ impl<'a> Builder<'a> {
     fn change(&mut self, resource: &Resource) -> Option<Change> {
         let address = self.address(resource);
         let wanted = self.wanted(resource);
-        let fingerprint = Fingerprint::of(&wanted, self.keyring, &self.release().concealed);
+        // By key and not by name: a plan made before the content key exists wants the same afterwards.
+        let by_key = self.target.canonical(&resource.address, resource.body.clone());
+        let fingerprint = Fingerprint::of(&by_key, self.keyring, &self.release().concealed);
         match self.live_at(&address) {
             None => Some(self.creation(resource, address, &wanted, fingerprint)),
             Some(live) => self.update(resource, address, &wanted, fingerprint, live),

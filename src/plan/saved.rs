@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Change, Plan};
-use crate::value::{Application, Fingerprint, Masked, Origins};
+use crate::value::{Application, Fingerprint, Keyring, Masked, Origins};
 
 /// A plan as it is kept. Applying it plans again and compares.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
@@ -19,6 +19,9 @@ pub struct SavedPlan {
     pub application: String,
     /// In which environment; empty without one.
     pub environment: String,
+    /// Whether secrets entered the fingerprints under the application's key; before there is one they count
+    /// as the word.
+    pub keyed: bool,
     /// One per destination and goal.
     pub stages: Vec<SavedStage>,
 }
@@ -103,7 +106,7 @@ fn counts(change: &Change) -> bool {
 
 impl SavedPlan {
     /// Of a plan.
-    pub fn of(plan: &Plan, origins: &Origins) -> Self {
+    pub fn of(plan: &Plan, keyring: &Keyring, origins: &Origins) -> Self {
         let stages: Vec<SavedStage> = plan
             .stages
             .iter()
@@ -126,6 +129,7 @@ impl SavedPlan {
             tool: env!("CARGO_PKG_VERSION").to_owned(),
             application: plan.application.project.to_string(),
             environment: plan.application.environment.to_string(),
+            keyed: keyring.content.is_some(),
             stages,
         };
         let text = serde_json::to_string(&saved).unwrap_or_default();

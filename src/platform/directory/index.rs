@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::files::write_file;
+use super::files::{remove_file, write_file};
 use crate::{
     platform::{Failure, FailureKind},
     target::Resource,
@@ -71,11 +71,15 @@ impl Index {
         let mut sorted = self.clone();
         sorted.version = 1;
         sorted.files.sort();
+        let failed = |error: &std::io::Error| {
+            Failure::new(FailureKind::Other, Masked::words(format!("{}: {error}", root.join(NAME).display())))
+        };
+        if sorted.files.is_empty() {
+            return remove_file(&root.join(NAME)).map_err(|error| failed(&error));
+        }
         let mut text = serde_json::to_string_pretty(&sorted).unwrap_or_default();
         text.push('\n');
-        write_file(&root.join(NAME), text.as_bytes()).map_err(|error| {
-            Failure::new(FailureKind::Other, Masked::words(format!("{}: {error}", root.join(NAME).display())))
-        })
+        write_file(&root.join(NAME), text.as_bytes()).map_err(|error| failed(&error))
     }
 
     /// The file holds this resource from now on, whatever it held before.

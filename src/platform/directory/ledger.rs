@@ -80,6 +80,14 @@ impl LedgerWriter for DirectoryLedger {
     }
 
     fn remove<'a>(&'a self, application: &'a Application, name: &'a EntryName) -> Pending<'a, Result<(), Failure>> {
-        Box::pin(async move { remove_file(&self.path(application, name)).map_err(|error| self.failed(&error)) })
+        Box::pin(async move {
+            remove_file(&self.path(application, name)).map_err(|error| self.failed(&error))?;
+            // Folders go with their last entry; one that still holds something stays.
+            let folder = self.folder(application);
+            for folder in [Some(folder.as_path()), folder.parent(), Some(self.root.as_path())].into_iter().flatten() {
+                let _ = std::fs::remove_dir(folder);
+            }
+            Ok(())
+        })
     }
 }
