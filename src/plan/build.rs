@@ -82,21 +82,13 @@ impl<'a> Builder<'a> {
                 // Without the content key: the live one's, where it holds the same.
                 Called::AtApply { .. } => self
                     .live_of(key)
-                    .filter(|live| self.same_content(resource, live))
+                    .filter(|live| same_content(resource, live))
                     .and_then(|live| live.address.name.now().map(str::to_owned)),
             };
             if let Some(name) = name {
                 self.names.insert(key.clone(), name);
             }
         }
-    }
-
-    fn same_content(&self, resource: &Resource, live: &Live) -> bool {
-        ["data", "binaryData"].iter().all(|part| match (resource.body.get(part), live.body.get(part)) {
-            (None, None) => true,
-            (Some(a), Some(b)) => equal(&a.value, &b.value),
-            _ => false,
-        }) && resource.life == Life::Versioned
     }
 
     /// The body with names instead of references, in the form that is compared.
@@ -182,7 +174,7 @@ impl<'a> Builder<'a> {
         let fingerprint = Fingerprint::of(&by_key, self.keyring, &self.release().concealed);
         match self.live_at(&address) {
             None => Some(self.creation(resource, address, &wanted, fingerprint)),
-            Some(live) => self.update(resource, address, &wanted, fingerprint, live),
+            Some(live) => self.update(resource, &address, &wanted, fingerprint, live),
         }
     }
 
@@ -271,7 +263,7 @@ impl<'a> Builder<'a> {
     fn update(
         &mut self,
         resource: &Resource,
-        address: Address,
+        address: &Address,
         wanted: &Node,
         fingerprint: Fingerprint,
         live: &Live,
@@ -286,25 +278,25 @@ impl<'a> Builder<'a> {
                     return None;
                 }
                 if !self.options.consents.contains(&consent) {
-                    self.block(resource, &address, Refusal::Foreign(owner.clone()));
+                    self.block(resource, address, Refusal::Foreign(owner.clone()));
                 }
                 needs.push(consent);
             }
-            owner @ Owner::Application(_) => self.block(resource, &address, Refusal::Foreign(owner.clone())),
+            owner @ Owner::Application(_) => self.block(resource, address, Refusal::Foreign(owner.clone())),
         }
-        let before = self.target.canonical(&address, live.body.clone());
-        let (certain, effect) = self.certainty(resource, &address);
+        let before = self.target.canonical(address, live.body.clone());
+        let (certain, effect) = self.certainty(resource, address);
         let mut refused_paths: Vec<Path> = Vec::new();
         let (after, extent) = match self.seen.previews.get(&resource.key) {
             Some(Preview::Same) => (before.clone(), Extent::Everything),
-            Some(Preview::Server(node)) => (self.target.canonical(&address, node.clone()), Extent::Everything),
+            Some(Preview::Server(node)) => (self.target.canonical(address, node.clone()), Extent::Everything),
             Some(Preview::Refused(Refusal::Immutable(paths))) => {
                 refused_paths.clone_from(paths);
                 (wanted.clone(), Extent::Ours)
             }
             _ => (wanted.clone(), Extent::Ours),
         };
-        let differences = self.differences(&address, wanted, live, &before, &after, extent);
+        let differences = self.differences(address, wanted, live, &before, &after, extent);
         let before_print = Fingerprint::of(&before, self.keyring, &self.release().concealed);
         let change = |action, differences, causes, consequence, needs| Change {
             key: resource.key.clone(),
@@ -331,7 +323,7 @@ impl<'a> Builder<'a> {
             };
         }
         let paths: Vec<Path> = differences.iter().map(|difference| difference.path.clone()).collect();
-        let (consequence, mutability) = self.target.consequence(&address, Some(&before), Some(&after), &paths);
+        let (consequence, mutability) = self.target.consequence(address, Some(&before), Some(&after), &paths);
         let mutability = match mutability {
             Mutability::InPlace if !refused_paths.is_empty() => {
                 Mutability::Replace { cascade: crate::target::Cascade::All }
@@ -396,7 +388,7 @@ impl<'a> Builder<'a> {
         }
         if !ours.is_empty() {
             if recorded.inputs == resource.inputs
-                && !ours.iter().any(|difference| self.is_reference(resource, &difference.path))
+                && !ours.iter().any(|difference| is_reference(resource, &difference.path))
             {
                 let from = record.map(|record| record.tool.clone()).unwrap_or_default();
                 push(&mut causes, Cause::Translation { from, to: env!("CARGO_PKG_VERSION").into() });
@@ -407,10 +399,6 @@ impl<'a> Builder<'a> {
             }
         }
         causes
-    }
-
-    fn is_reference(&self, resource: &Resource, path: &Path) -> bool {
-        resource.body.at(path).is_some_and(|node| matches!(node.value, Value::Reference(..)))
     }
 
     /// The places that were written, for what differs.
@@ -516,6 +504,18 @@ impl<'a> Builder<'a> {
         }
         out
     }
+}
+
+fn same_content(resource: &Resource, live: &Live) -> bool {
+    ["data", "binaryData"].iter().all(|part| match (resource.body.get(part), live.body.get(part)) {
+        (None, None) => true,
+        (Some(a), Some(b)) => equal(&a.value, &b.value),
+        _ => false,
+    }) && resource.life == Life::Versioned
+}
+
+fn is_reference(resource: &Resource, path: &Path) -> bool {
+    resource.body.at(path).is_some_and(|node| matches!(node.value, Value::Reference(..)))
 }
 
 fn holds_data(address: &Address) -> bool {
