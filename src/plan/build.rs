@@ -99,21 +99,12 @@ impl<'a> Builder<'a> {
     }
 
     fn resolve(&self, node: &mut Node) {
-        match &mut node.value {
-            Value::Reference(key, Part::Name | Part::Host) => {
-                let name = self.names.get(&**key).cloned().unwrap_or_else(|| {
-                    self.release()
-                        .resources
-                        .get(&**key)
-                        .map_or_else(|| format!("(name of {key})"), |resource| resource.address.name.to_string())
-                });
-                node.value = Value::Text(Text::from(name));
-            }
-            Value::List(items) => items.iter_mut().for_each(|item| self.resolve(item)),
-            Value::Map(entries) => entries.iter_mut().for_each(|(_, entry)| self.resolve(entry)),
-            Value::Theirs(Some(inner)) => self.resolve(inner),
-            _ => {}
-        }
+        resolve(node, &|key| {
+            self.names
+                .get(key)
+                .cloned()
+                .or_else(|| self.release().resources.get(key).map(|resource| resource.address.name.to_string()))
+        });
     }
 
     fn changes(&mut self) -> Vec<Change> {
@@ -370,7 +361,10 @@ impl<'a> Builder<'a> {
         let recorded = record.and_then(|record| record.resources.get(&resource.key));
         let Some(recorded) = recorded else { return self.written(differences) };
         let mut old = recorded.body.clone();
-        self.resolve(&mut old);
+        // By the names of that time: another one since then is a change of ours.
+        resolve(&mut old, &|key| {
+            record.and_then(|record| record.resources.get(key)).map(|resource| resource.address.name.to_string())
+        });
         let old = self.target.canonical(&resource.address, old);
         let print =
             |node: Option<&Node>| node.map(|node| Fingerprint::of(node, self.keyring, &self.release().concealed));
@@ -418,7 +412,8 @@ impl<'a> Builder<'a> {
     }
 
     fn first_place(&self, resource: &Resource) -> Option<Spot> {
-        self.best_place(resource.sources(&self.release().origins))
+        let of_parts = || self.best_place(resource.sources(&self.release().origins));
+        self.best_place(resource.body.from).or_else(of_parts)
     }
 
     /// Of several places the one that people think of: a file of theirs before a variable, before a default,
@@ -429,9 +424,10 @@ impl<'a> Builder<'a> {
             Some(Source::File { file, .. }) => match origins.role(file) {
                 Some(FileRole::Template) => 9,
                 Some(FileRole::Lock) => 3,
+                Some(FileRole::Settings) => 1,
                 _ => 0,
             },
-            Some(Source::Variable { .. }) => 1,
+            Some(Source::Variable { .. }) => 2,
             Some(Source::Image { .. }) => 4,
             Some(Source::Default { .. }) => 5,
             _ => 6,
@@ -483,9 +479,9 @@ impl<'a> Builder<'a> {
                 _ => consequence,
             };
             let causes = match (&action, recorded) {
+                _ if self.goal.name == "destroy" => vec![Cause::Asked { what: "destroy" }],
                 (Action::Retire, _) => vec![Cause::Follows(key.clone())],
                 (_, Some(recorded)) => self.best_place(recorded.body.from).map(Cause::Removed).into_iter().collect(),
-                _ if self.goal.name == "destroy" => vec![Cause::Asked { what: "destroy" }],
                 _ => Vec::new(),
             };
             out.push(Change {
@@ -503,6 +499,20 @@ impl<'a> Builder<'a> {
             });
         }
         out
+    }
+}
+
+/// Names instead of references.
+fn resolve(node: &mut Node, name: &dyn Fn(&Key) -> Option<String>) {
+    match &mut node.value {
+        Value::Reference(key, Part::Name | Part::Host) => {
+            let name = name(key).unwrap_or_else(|| format!("(name of {key})"));
+            node.value = Value::Text(Text::from(name));
+        }
+        Value::List(items) => items.iter_mut().for_each(|item| resolve(item, name)),
+        Value::Map(entries) => entries.iter_mut().for_each(|(_, entry)| resolve(entry, name)),
+        Value::Theirs(Some(inner)) => resolve(inner, name),
+        _ => {}
     }
 }
 

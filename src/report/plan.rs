@@ -5,12 +5,15 @@ use std::fmt::Write as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Paint, VERSION, trace};
+use super::{Paint, VERSION};
 use crate::{
     diagnostic::FindingView,
-    plan::{Action, Because, Blocked, Cause, Certainty, Change, Consent, Consequence, Difference, Plan, Stage},
+    plan::{
+        Action, Because, Blocked, Certainty, Change, Consent, Consequence, Difference, Plan, Stage, action_word,
+        cause_words, effect_words, trace,
+    },
     platform::{Owner, Refusal},
-    value::{Masked, Origins, Sources},
+    value::{Masked, Origins},
 };
 
 /// A plan, or what is different.
@@ -133,7 +136,7 @@ impl PlanDocument {
             version: VERSION,
             application: plan.application.project.to_string(),
             environment: plan.application.environment.to_string(),
-            destinations: plan.stages.iter().map(|stage| destination(stage, origins)).collect(),
+            destinations: plan.stages.iter().map(|stage| DestinationView::new(stage, origins)).collect(),
             summary: Summary::of(plan),
             findings,
         }
@@ -175,14 +178,17 @@ impl Summary {
     }
 }
 
-fn destination(stage: &Stage, origins: &Origins) -> DestinationView {
-    DestinationView {
-        destination: stage.destination.to_string(),
-        server: stage.identity.server.clone(),
-        base: stage.base,
-        goal: stage.goal,
-        changes: stage.changes.iter().map(|change| view(change, origins)).collect(),
-        blocked: stage.blocked.iter().map(|blocked| blocked_view(blocked, origins)).collect(),
+impl DestinationView {
+    /// Of one stage.
+    pub fn new(stage: &Stage, origins: &Origins) -> Self {
+        Self {
+            destination: stage.destination.to_string(),
+            server: stage.identity.server.clone(),
+            base: stage.base,
+            goal: stage.goal,
+            changes: stage.changes.iter().map(|change| view(change, origins)).collect(),
+            blocked: stage.blocked.iter().map(|blocked| blocked_view(blocked, origins)).collect(),
+        }
     }
 }
 
@@ -196,7 +202,7 @@ fn view(change: &Change, origins: &Origins) -> ChangeView {
         address: change.address.to_string(),
         action: action_word(&change.action),
         consequence: consequence_word(change.consequence),
-        effect: effect(change.consequence),
+        effect: effect_words(change.consequence),
         causes: change.causes.iter().filter_map(|cause| cause_words(cause, origins)).collect(),
         differences: change.differences.iter().map(|difference| difference_view(difference, origins)).collect(),
         certain: because.is_none(),
@@ -222,20 +228,6 @@ fn blocked_view(blocked: &Blocked, origins: &Origins) -> BlockedView {
     }
 }
 
-const fn action_word(action: &Action) -> &'static str {
-    match action {
-        Action::Create => "create",
-        Action::Update => "update",
-        Action::Succeed { .. } => "succeed",
-        Action::Retire => "retire",
-        Action::Replace { .. } => "replace",
-        Action::Rerun => "rerun",
-        Action::Delete => "delete",
-        Action::Settle => "settle",
-        Action::Keep { .. } => "keep",
-    }
-}
-
 const fn consequence_word(consequence: Consequence) -> &'static str {
     match consequence {
         Consequence::Nothing => "nothing",
@@ -248,39 +240,6 @@ const fn consequence_word(consequence: Consequence) -> &'static str {
         Consequence::LosesData => "loses-data",
         Consequence::Unknown => "unknown",
     }
-}
-
-fn effect(consequence: Consequence) -> String {
-    match consequence {
-        Consequence::Nothing => "nothing restarts".to_owned(),
-        Consequence::Scale { from, to } => format!("scales from {from} to {to}"),
-        Consequence::Restart { rolling: true, instances } if instances > 1 => {
-            format!("restarts {instances} instances, one after the other")
-        }
-        Consequence::Restart { instances, .. } if instances > 1 => format!("restarts {instances} instances at once"),
-        Consequence::Restart { .. } => "restarts".to_owned(),
-        Consequence::Start => "starts".to_owned(),
-        Consequence::Run => "runs to its end".to_owned(),
-        Consequence::Replace { downtime: true } => "is removed and made anew; nothing runs in between".to_owned(),
-        Consequence::Replace { downtime: false } => "is removed and made anew".to_owned(),
-        Consequence::Stop => "stops".to_owned(),
-        Consequence::LosesData => "loses data".to_owned(),
-        Consequence::Unknown => "what restarts is not known".to_owned(),
-    }
-}
-
-fn cause_words(cause: &Cause, origins: &Origins) -> Option<String> {
-    Some(match cause {
-        Cause::Written(spot) => trace(Sources::from(*spot), origins)?,
-        Cause::Removed(spot) => format!("removed; it was at {}", origins.describe(*spot)?),
-        Cause::Image { from, to } => format!("the lock moved from {from} to {to}"),
-        Cause::Drift { path, by: Some(by) } => format!("{by} changed {path} there"),
-        Cause::Drift { path, by: None } => format!("somebody changed {path} there"),
-        Cause::Translation { from, to } => format!("transship {from} translated it otherwise than {to} does"),
-        Cause::Follows(key) => format!("follows {key}"),
-        Cause::Unsettled => "it has not settled".to_owned(),
-        Cause::Asked { what } => format!("asked for: {what}"),
-    })
 }
 
 fn because_words(because: &Because) -> String {
