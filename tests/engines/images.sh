@@ -15,10 +15,11 @@ pushed_already() {
   done <"$pushed"
 }
 
-# unpack FOLDER PACKAGE…: these packages of Debian, and the libraries they depend on.
+# unpack PACKAGE…: these packages of Debian, and the libraries they depend on, into $unpacked.
 unpack() {
-  local folder=$1 libraries
-  shift
+  local folder libraries
+  folder=$state/cache/debian-$(echo "$*" | sha256sum | cut -c1-16)
+  unpacked=$folder
   [ -d "$folder" ] && return
   say "engines: unpacking $*"
   rm -rf "$folder.new"
@@ -75,8 +76,7 @@ image() {
 if ! pushed_already; then
   say "engines: making the images of the example"
   build "$here/images/shop" shop
-  unpacked=$state/cache/debian-$(sha256sum <"$here/images.sh" | cut -c1-16)
-  unpack "$unpacked" busybox util-linux libnss-wrapper nginx redis-server redis-tools postgresql-15 postgresql-client-15
+  unpack busybox util-linux libnss-wrapper nginx redis-server redis-tools postgresql-15 postgresql-client-15
   path='"PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"'
   work=$(mktemp -d "$state/images.XXXXXX")
   rm -f "$pushed.new"

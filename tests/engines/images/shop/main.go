@@ -146,8 +146,10 @@ func worker(ctx context.Context, arguments []string) error {
 	for {
 		order, err := cache.Do("RPOP", "queue:"+arguments[1])
 		if err == nil && order != "" {
-			_, err = database.ExecContext(ctx, "INSERT INTO orders (product) VALUES ($1)", order)
 			log.Printf("worker: order of %s", order)
+			if _, err = database.ExecContext(ctx, "INSERT INTO orders (product) VALUES ($1)", order); err != nil {
+				cache.Do("RPUSH", "queue:"+arguments[1], order)
+			}
 		}
 		if err != nil {
 			log.Printf("worker: %v", err)
