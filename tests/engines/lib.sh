@@ -1,4 +1,5 @@
 # What `up` and `down` share. Everything lives in one directory, outside of what `cargo clean` removes.
+umask 022
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 state=${TRANSSHIP_ENGINES:-/var/tmp/transship-engines}
 run=$state/run

@@ -7,4 +7,5 @@ http: {addr: "127.0.0.1:5000"}
 END
 start registry docker-registry serve "$run/registry.yml"
 until_true 20 "the registry" curl -fs http://127.0.0.1:5000/v2/
-known REGISTRY 127.0.0.1:5000
+REGISTRY=127.0.0.1:5000
+known REGISTRY "$REGISTRY"
