@@ -5,7 +5,7 @@ use clap::Args;
 use super::{
     Context, Exit, Stop,
     arguments::Where,
-    journey::{Agreed, Aim, Journey, Looked, has_work},
+    journey::{Agreed, Aim, Journey, Looked},
 };
 use crate::report::{PlanDocument, plan_text};
 
@@ -34,7 +34,7 @@ pub(super) struct Shown {
     /// End with 2 when there are changes.
     #[arg(long)]
     pub(super) exit_code: bool,
-    /// Also show what is let be, and what is only waited for.
+    /// Also show what is let be.
     #[arg(long)]
     pub(super) all: bool,
 }
@@ -63,7 +63,7 @@ impl Context {
             }
             return Err(Stop::new(Exit::Refused, "this cannot be applied: see the lines that begin with `!`").into());
         }
-        Ok(if shown.exit_code && has_work(looked) { Exit::Changes } else { Exit::Done })
+        Ok(if shown.exit_code && !plan.is_empty() { Exit::Changes } else { Exit::Done })
     }
 
     /// What could not be looked at, so that nobody takes silence for agreement.

@@ -17,4 +17,5 @@ mod cluster_real;
 mod conformance;
 mod layout;
 mod registry;
+mod shop_real;
 mod support;

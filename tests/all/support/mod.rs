@@ -1,6 +1,7 @@
 //! What several tests stand on.
 
 pub mod api_server;
+pub mod deployed;
 pub mod engines;
 pub mod image_layout;
 pub mod memory_files;
