@@ -15,6 +15,7 @@ mod cli_usage;
 mod cluster;
 mod cluster_real;
 mod conformance;
+mod cut;
 mod layout;
 mod registry;
 mod shop_real;
