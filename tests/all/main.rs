@@ -21,3 +21,4 @@ mod layout;
 mod registry;
 mod shop_real;
 mod support;
+mod trouble_real;
