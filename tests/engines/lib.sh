@@ -167,14 +167,20 @@ known() {
 
 # leave DIRECTORY: ends the containers that a runtime kept there, unmounts what is below, and removes it.
 leave() {
-  local file pid
+  local task id pid tasks
   [ -d "$1" ] || return 0
-  find "$1" -name init.pid -path '*/io.containerd.runtime.v2.task/*' 2>/dev/null | while read -r file; do
-    pid=$(cat "$file")
+  tasks=$(find "$1" -name init.pid -path '*/io.containerd.runtime.v2.task/*' 2>/dev/null || true)
+  for task in $tasks; do
+    id=$(basename "$(dirname "$task")")
+    pid=$(cat "$task")
     # A number alone may be somebody else's by now.
-    ! grep -qs "$(basename "$(dirname "$file")")" "/proc/$pid/cgroup" || kill -KILL "$pid" 2>/dev/null || true
+    ! grep -qs "$id" "/proc/$pid/cgroup" || kill -KILL "$pid" 2>/dev/null || true
   done
   unmount "$1"
+  for task in $tasks; do
+    id=$(basename "$(dirname "$task")")
+    rmdir /sys/fs/cgroup/{*/,}*/"$id" 2>/dev/null || true
+  done
   rm -rf "$1"
 }
 
