@@ -18,6 +18,7 @@ mod cluster_real;
 mod conformance;
 mod cut;
 mod layout;
+mod readme;
 mod registry;
 mod shop_real;
 mod support;
