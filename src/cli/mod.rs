@@ -67,6 +67,11 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
         Ok(arguments) => arguments,
         Err(error) => return usage(&session, &error),
     };
+    match arguments.global.verbose {
+        0 => {}
+        1 => Session::trace(tracing::Level::INFO),
+        _ => Session::trace(tracing::Level::DEBUG),
+    }
     let context = Context {
         output: Output::new(&session, &arguments.global),
         global: arguments.global,
