@@ -29,13 +29,15 @@ running() {
   pid=$(cat "$run/$1.pid" 2>/dev/null) && [ -n "$pid" ] && grep -qsz "^$mark/$1\$" "/proc/$pid/environ"
 }
 
-# sweep [NAME]: ends what descends from the process of this name, or of any.
+# sweep [NAME]: ends what descends from the process of this name, or of any; without a name, also what works in the
+# directory of the engines.
 sweep() {
   local found
   found=$(grep -lsz "^$mark/${1:+$1\$}" /proc/[0-9]*/environ || true)
+  [ $# -gt 0 ] || found+=" $(find /proc/[0-9]*/cwd -maxdepth 0 -lname "$run" 2>/dev/null || true)"
   for found in $found; do
     found=${found#/proc/}
-    kill -KILL "${found%/environ}" 2>/dev/null || true
+    kill -KILL "${found%%/*}" 2>/dev/null || true
   done
 }
 
