@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{completions, config, environments, explain, lock, render};
+use super::{apply, completions, config, destroy, diff, environments, explain, lock, plan, render, show, status};
 use crate::environment::Flags;
 
 /// Carries a Docker Compose application, pinned to digests, to where it runs: shown first, then applied.
@@ -40,6 +40,18 @@ pub enum Command {
     Lock(lock::Arguments),
     /// Print the manifests of an environment.
     Render(render::Arguments),
+    /// Show what would change in an environment, and why.
+    Diff(diff::Arguments),
+    /// Show what would change, and keep it as a plan to apply later.
+    Plan(plan::Arguments),
+    /// Print a plan that was kept.
+    Show(show::Arguments),
+    /// Show what would change, ask, carry it out, and wait until it is ready.
+    Apply(apply::Arguments),
+    /// Tell what runs, and how far it has come.
+    Status(status::Arguments),
+    /// Remove an application from an environment; volumes stay.
+    Destroy(destroy::Arguments),
     /// List the environments and where each goes.
     Environments(environments::Arguments),
     /// Tell what a finding means, or what becomes of an attribute.

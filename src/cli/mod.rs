@@ -1,21 +1,37 @@
 //! The command line: one file per command, each with what it understands and what it does. No logic lives
 //! here that a user of the library would miss.
 
+mod apply;
 mod arguments;
 mod completions;
 mod config;
+mod destroy;
+mod diff;
 mod environments;
 mod exit;
 mod explain;
+mod journey;
 mod lock;
 mod output;
+mod plan;
 mod progress;
 mod render;
+mod show;
 mod stages;
+mod status;
+mod writing;
 
-use std::{ffi::OsString, io, sync::Arc};
+use std::{
+    ffi::OsString,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use clap::Parser as _;
+use tokio::sync::watch;
 
 pub use arguments::Arguments;
 pub use exit::Exit;
@@ -55,6 +71,8 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
         output: Output::new(&session, &arguments.global),
         global: arguments.global,
         session,
+        writing: AtomicBool::new(false),
+        stop: watch::Sender::new(false),
         origins: Origins::new(),
         concealed: Arc::new(Secrets::default()),
     };
@@ -66,12 +84,23 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
         }
     };
     let exit = runtime.block_on(async {
+        let work =
+            async { dispatch(&context, arguments.command).await.unwrap_or_else(|error| context.explain_error(&error)) };
+        tokio::pin!(work);
+        let signal = tokio::select! {
+            exit = &mut work => return exit,
+            signal = interrupted() => signal,
+        };
+        if !context.writing.load(Ordering::Relaxed) {
+            context.output.say("interrupted; nothing was changed");
+            return signal;
+        }
+        // What is being written is finished, noted down, and the lock given back; a second signal ends it at once.
+        context.output.say("interrupted: ending after this step; once more to end at once");
+        let _ = context.stop.send(true);
         tokio::select! {
-            result = dispatch(&context, arguments.command) => result.unwrap_or_else(|error| context.explain_error(&error)),
-            exit = interrupted() => {
-                context.output.say("interrupted; run the same command again to go on from here");
-                exit
-            }
+            exit = &mut work => if exit == Exit::Interrupted { signal } else { exit },
+            signal = interrupted() => signal,
         }
     });
     runtime.shutdown_background();
@@ -117,6 +146,12 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Config(arguments) => config::run(context, &arguments),
         Command::Lock(arguments) => lock::run(context, &arguments).await,
         Command::Render(arguments) => render::run(context, &arguments).await,
+        Command::Diff(arguments) => diff::run(context, &arguments).await,
+        Command::Plan(arguments) => plan::run(context, &arguments).await,
+        Command::Show(arguments) => show::run(context, &arguments),
+        Command::Apply(arguments) => apply::run(context, &arguments).await,
+        Command::Status(arguments) => status::run(context, &arguments).await,
+        Command::Destroy(arguments) => destroy::run(context, &arguments).await,
         Command::Environments(arguments) => environments::run(context, &arguments),
         Command::Explain(arguments) => explain::run(context, &arguments),
         Command::Completions(arguments) => completions::run(context, &arguments),
@@ -128,6 +163,10 @@ struct Context {
     session: Session,
     global: Global,
     output: Output,
+    /// Whether something is being written, so that an interruption has to be waited for.
+    writing: AtomicBool,
+    /// Tells whoever writes to end.
+    stop: watch::Sender<bool>,
     origins: Arc<Origins>,
     concealed: Arc<Secrets>,
 }

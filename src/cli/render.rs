@@ -24,7 +24,7 @@ pub struct Arguments {
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let known = context.known()?;
     let selected = context.selected(&known, arguments.place.environment.as_deref())?;
-    let translated = context.translate(&known, &selected, &context.keyring()).await?;
+    let translated = context.translate(&known, &selected, &context.own_key().unwrap_or_default()).await?;
     let document = RenderDocument::new(&translated.release, view(&translated.findings, &context.origins));
     if let Some(directory) = &context.global.output {
         let directory = join(&context.session.directory, directory);

@@ -1,16 +1,19 @@
 //! The stages that most commands go through, each told to whoever watches.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use super::{Context, Exit, Found, Stop, arguments::To};
+use super::{Context, Exit, Found, Stop};
 use crate::{
     compose::{self, Files as _, join, model::Project},
-    diagnostic::{Finding, Findings},
-    environment::{Known, NOT_YET, Selected},
-    image::{self, Additional, ImageSettings, Lock, PinMode, Registries, Resolution, SourceKind, SourceRule},
+    diagnostic::Findings,
+    environment::{Known, Selected},
+    image::{
+        self, Additional, CredentialSources, HelperProcesses, ImageSettings, Lock, Patience, PinMode, Registries,
+        Resolution, SourceKind, SourceRule,
+    },
     session::Disk,
     target::{Target as _, Translation, Unit, kubernetes::Kubernetes},
-    value::{Keyring, Located, Source, Spot, Text},
+    value::{Keyring, Located, Source, Text},
 };
 
 /// A loaded application.
@@ -62,11 +65,6 @@ impl Context {
         Ok(LockFile { path, lock: Some(lock), text: Some(text) })
     }
 
-    /// The keys that the process has; those of the ledger come beside them.
-    pub(super) fn keyring(&self) -> Keyring {
-        self.session.variable("TRANSSHIP_KEY").map(Keyring::from_text).unwrap_or_default()
-    }
-
     /// Loads, pins and translates, and shows what was found on the way.
     pub(super) async fn translate(
         &self,
@@ -74,16 +72,28 @@ impl Context {
         selected: &Selected,
         keys: &Keyring,
     ) -> anyhow::Result<Translation> {
-        if matches!(self.global.to, Some(To::Swarm | To::Marathon | To::Compose)) {
-            let finding =
-                Finding::new(&NOT_YET, "only Kubernetes and directories can be reached yet".into(), Spot::NOWHERE);
-            return Err(Found(finding.help("leave out `--to`, or say `--to kubernetes`").into()).into());
-        }
+        self.reachable()?;
         let application = self.load(selected)?;
+        let resolution = self.resolve(known, selected, &application.project).await?;
+        let settings = selected.settings(&application.project.name.value, None);
+        let translation = Kubernetes::default().translate(&resolution.pinned, &settings, &Unit::default(), keys);
+        let mut findings = application.findings;
+        findings.extend(translation.findings);
+        let findings = self.judge(Some(selected), findings)?;
+        Ok(Translation { release: translation.release, findings })
+    }
+
+    /// Every image to its digest, out of the lock as far as it has them; says what the lock lacks.
+    pub(super) async fn resolve(
+        &self,
+        known: &Known,
+        selected: &Selected,
+        project: &Arc<Project>,
+    ) -> anyhow::Result<Resolution> {
         let file = self.lock_file(known)?;
         let mode = if self.global.locked { PinMode::Locked } else { PinMode::Missing };
         let progress = self.doing("resolving images");
-        let resolution = self.pin(selected, &application.project, file.lock.as_ref(), &mode).await?;
+        let resolution = self.pin(selected, project, file.lock.as_ref(), &mode).await?;
         drop(progress);
         if !resolution.changes.is_empty() {
             let (count, path) = (resolution.changes.len(), self.shown(&file.path));
@@ -91,12 +101,7 @@ impl Context {
             self.output
                 .note(&format!("note: {images} resolved that {path} does not hold; `transship lock` keeps them"));
         }
-        let settings = selected.settings(&application.project.name.value, None);
-        let translation = Kubernetes::default().translate(&resolution.pinned, &settings, &Unit::default(), keys);
-        let mut findings = application.findings;
-        findings.extend(translation.findings);
-        let findings = self.judge(Some(selected), findings)?;
-        Ok(Translation { release: translation.release, findings })
+        Ok(resolution)
     }
 
     /// Every image to its digest.
@@ -111,7 +116,7 @@ impl Context {
         let wait = selected.environment.kubernetes.as_ref().and_then(|kubernetes| kubernetes.wait_image.clone());
         let additional: Vec<Additional> =
             wait.into_iter().map(|reference| Additional { path: "kubernetes.waitImage".into(), reference }).collect();
-        let registries = Registries::default();
+        let registries = self.registries(selected);
         let request = image::Request {
             project,
             additional: &additional,
@@ -126,6 +131,15 @@ impl Context {
 }
 
 impl Context {
+    /// Registries, with the credentials that are kept on this machine.
+    pub(super) fn registries(&self, selected: &Selected) -> Registries {
+        let variable = |name: &str| self.session.variable(name).map(str::to_owned);
+        let home = self.session.variable("HOME").map(Path::new);
+        let mut credentials = CredentialSources::usual(variable, home);
+        credentials.helpers = Some(Arc::new(HelperProcesses::default()));
+        Registries::new(&self.image_settings(selected), credentials, Patience::default())
+    }
+
     fn image_settings(&self, selected: &Selected) -> ImageSettings {
         let sources = selected.images.sources.as_deref().unwrap_or_default().iter().filter_map(|source| {
             let prefix = source.prefix.clone()?;

@@ -217,9 +217,6 @@ pub(super) fn project(
             }
         }
     }
-    fn section<T: Bind>(tree: &Tree, key: &str, origins: &Origins) -> Result<IndexMap<Name, Located<T>>, Finding> {
-        tree.get(key).map(|part| IndexMap::bind(part, origins)).transpose().map(Option::unwrap_or_default)
-    }
     Ok(Project {
         name,
         services: section(&tree, "services", origins)?,
@@ -236,4 +233,8 @@ pub(super) fn project(
         origins: Arc::clone(origins),
         concealed: Arc::clone(concealed),
     })
+}
+
+fn section<T: Bind>(tree: &Tree, key: &str, origins: &Origins) -> Result<IndexMap<Name, Located<T>>, Finding> {
+    tree.get(key).map(|part| IndexMap::bind(part, origins)).transpose().map(Option::unwrap_or_default)
 }

@@ -531,7 +531,7 @@ pub(super) fn validate(root: &Tree) -> Result<(), Finding> {
         for (index, port) in entry.tree.get("ports").and_then(Tree::as_sequence).unwrap_or_default().iter().enumerate()
         {
             if let Some(ip) = port.get("host_ip")
-                && !ip.raw().is_some_and(|ip| ip.parse::<std::net::IpAddr>().is_ok())
+                && ip.raw().is_none_or(|ip| ip.parse::<std::net::IpAddr>().is_err())
             {
                 return Err(Finding::new(&codes::INVALID_VALUE, "this is no address".into(), ip.spot)
                     .at(format!("{at}.ports[{index}].host_ip")));

@@ -31,12 +31,12 @@ pub(super) fn discover(request: &Request, files: &dyn Files, variables: &mut Var
     let given = request.project_directory.as_deref().map(|path| join(here, path));
     let start = given.clone().unwrap_or_else(|| here.clone());
     for (name, value) in &request.variables {
-        variables.add(name, value.clone());
+        variables.add(name, value);
     }
     variables.add_process(&request.environment);
     if variables.get("PWD").is_none() {
         let spot = variables.origins.add(Source::Default { rule: "PWD" });
-        variables.add("PWD", Located::new(Text::from(start.as_str()), spot));
+        variables.add("PWD", &Located::new(Text::from(start.as_str()), spot));
     }
     let first = match (&given, request.files.iter().find(|path| *path != "-")) {
         (Some(directory), _) => directory.clone(),
@@ -143,7 +143,7 @@ fn dot_env(
     }
     // Of several files the later one counts.
     for (name, value) in own.into_iter().rev() {
-        variables.add(&name, value);
+        variables.add(&name, &value);
     }
     Ok(())
 }

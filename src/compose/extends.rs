@@ -84,7 +84,7 @@ impl Extender<'_, '_> {
         let base = match base_file {
             None => {
                 if !services.contains(&base_name) {
-                    return Err(self.no_such_base(&base_name, services, spot, &at).into());
+                    return Err(no_such_base(&base_name, services, spot, &at).into());
                 }
                 self.service(&base_name, services, file, chain)?;
                 services.get(&base_name).cloned()
@@ -92,7 +92,7 @@ impl Extender<'_, '_> {
             Some((path, path_spot)) => {
                 let (absolute, mut others) = self.base_services(&path, path_spot, &at)?;
                 if !others.contains(&base_name) {
-                    return Err(self.no_such_base(&base_name, &others, spot, &at).into());
+                    return Err(no_such_base(&base_name, &others, spot, &at).into());
                 }
                 self.service(&base_name, &mut others, &absolute, chain)?;
                 others.remove(&base_name)
@@ -122,19 +122,9 @@ impl Extender<'_, '_> {
         Ok(())
     }
 
-    fn no_such_base(&self, name: &str, services: &Mapping, spot: Spot, at: &str) -> Finding {
-        let finding =
-            Finding::new(&codes::EXTENDS, Masked::words(format!("there is no service `{name}` to extend")), spot)
-                .at(at);
-        match crate::diagnostic::nearest(name, services.entries.keys().map(|key| &**key)) {
-            Some(near) => finding.help(Masked::words(format!("did you mean `{near}`?"))),
-            None => finding,
-        }
-    }
-
     /// The services of another file, canonical, with paths that start where ours do.
     fn base_services(&mut self, path: &str, spot: Spot, at: &str) -> Result<(String, Mapping), Findings> {
-        let (absolute, relative) = self.loader.locate(path, self.place, spot)?;
+        let (absolute, relative) = Loader::locate(path, self.place, spot)?;
         let place = Place { absolute: self.place.absolute.clone(), base: relative };
         let empty = Tree::mapping(Spot::NOWHERE);
         let (mut model, _) = self
@@ -169,4 +159,13 @@ fn circle(chain: &[(String, String)], last: &(String, String)) -> String {
     let mut names: Vec<&str> = chain.iter().map(|(_, name)| name.as_str()).collect();
     names.push(&last.1);
     names.join(" → ")
+}
+
+fn no_such_base(name: &str, services: &Mapping, spot: Spot, at: &str) -> Finding {
+    let finding =
+        Finding::new(&codes::EXTENDS, Masked::words(format!("there is no service `{name}` to extend")), spot).at(at);
+    match crate::diagnostic::nearest(name, services.entries.keys().map(|key| &**key)) {
+        Some(near) => finding.help(Masked::words(format!("did you mean `{near}`?"))),
+        None => finding,
+    }
 }

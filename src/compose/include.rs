@@ -104,7 +104,7 @@ fn load(
     let mut paths = Vec::new();
     let mut inner = Place { absolute: place.absolute.clone(), base: ".".to_owned() };
     for (index, (path, spot)) in entry.paths.iter().enumerate() {
-        let (absolute, relative) = loader.locate(path, place, *spot)?;
+        let (absolute, relative) = Loader::locate(path, place, *spot)?;
         if index == 0 {
             inner = match &entry.project_directory {
                 None => Place { absolute: directory(&absolute), base: relative },
@@ -137,7 +137,7 @@ fn load(
         };
         for (name, value) in found {
             if let Some(text) = value.value {
-                known.add(&name, crate::value::Located::new(text, value.spot));
+                known.add(&name, &crate::value::Located::new(text, value.spot));
             }
         }
     }

@@ -85,7 +85,7 @@ fn resolve(
     };
     let declared = declared_name(&mut loader, &found.files, &variables, request)?;
     let name = discover::project_name(request, &found, declared, &variables)?;
-    variables.set("COMPOSE_PROJECT_NAME", Located::new(Text::from(&*name.value), name.spot));
+    variables.set("COMPOSE_PROJECT_NAME", &Located::new(Text::from(&*name.value), name.spot));
     if request.skip.interpolation {
         // What is not replaced is not looked up either.
         variables = Variables::new(&request.secrets, origins, concealed);

@@ -185,19 +185,19 @@ impl Merger<'_> {
                 (_, value) => Ok(Tree::new(value, spot)),
             },
             Rule::AddressPools => match (earlier.value, later.value) {
-                (Scalar::Sequence(a), Scalar::Sequence(b)) => self.pools(a, b, spot, rules, at),
+                (Scalar::Sequence(a), Scalar::Sequence(b)) => self.pools(a, &b, spot, rules, at),
                 (a, b) => Err(conflict(&Tree::new(a, earlier.spot), &Tree::new(b, later.spot), at)),
             },
         }
     }
 
     /// For each pair of an earlier and a later pool: equal subnets merge, others follow in order of appearance.
-    fn pools(&self, a: Vec<Tree>, b: Vec<Tree>, spot: Spot, rules: Rules<'_>, at: &At<'_>) -> Result<Tree, Finding> {
+    fn pools(&self, a: Vec<Tree>, b: &[Tree], spot: Spot, rules: Rules<'_>, at: &At<'_>) -> Result<Tree, Finding> {
         let mut all: Vec<Tree> = Vec::new();
         let position =
             |all: &[Tree], tree: &Tree| all.iter().position(|known| known.get("subnet") == tree.get("subnet"));
         for mut original in a {
-            for later in &b {
+            for later in b {
                 if later.get("subnet") != original.get("subnet") && position(&all, later).is_none() {
                     all.push(later.clone());
                     continue;

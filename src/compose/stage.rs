@@ -233,7 +233,7 @@ impl Loader<'_> {
     }
 
     /// Where a path of `include` or `extends` leads, and the directory that paths in it start from.
-    pub(super) fn locate(&self, path: &str, place: &Place, spot: Spot) -> Result<(String, String), Finding> {
+    pub(super) fn locate(path: &str, place: &Place, spot: Spot) -> Result<(String, String), Finding> {
         if path.starts_with("oci://")
             || path.contains("://")
             || path.starts_with("git@")

@@ -26,7 +26,7 @@ impl Variables {
     }
 
     /// Sets a variable unless an earlier layer did.
-    pub(super) fn add(&mut self, name: &str, value: Located<Text>) {
+    pub(super) fn add(&mut self, name: &str, value: &Located<Text>) {
         if !self.known.contains_key(name) {
             let value = self.protect(name, value);
             self.known.insert(name.into(), value);
@@ -34,12 +34,12 @@ impl Variables {
     }
 
     /// Sets a variable whatever stood there.
-    pub(super) fn set(&mut self, name: &str, value: Located<Text>) {
+    pub(super) fn set(&mut self, name: &str, value: &Located<Text>) {
         let value = self.protect(name, value);
         self.known.insert(name.into(), value);
     }
 
-    fn protect(&self, name: &str, value: Located<Text>) -> Located<Text> {
+    fn protect(&self, name: &str, value: &Located<Text>) -> Located<Text> {
         let secret = self.marked.iter().any(|marked| marked == name) || conceal::name_says_so(name);
         let text = if secret {
             value.value.concealed(name, value.spot, &self.concealed)
@@ -54,7 +54,7 @@ impl Variables {
         for (name, value) in variables {
             if !self.known.contains_key(name.as_str()) {
                 let spot = self.origins.add(Source::Variable { name: name.as_str().into(), flag: false });
-                self.add(name, Located::new(Text::new(value.as_str()), spot));
+                self.add(name, &Located::new(Text::new(value.as_str()), spot));
             }
         }
     }

@@ -2,26 +2,26 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
+    time::Duration,
 };
 
+use tokio::sync::watch;
+
 use super::{
-    Verdict,
-    history::{Closed, entry, history},
+    Site, Verdict,
+    history::{Closed, entry},
     hold,
 };
 use crate::{
     diagnostic::Findings,
-    plan::{self, Action, Call, Gate, Goal, Options, Plan, Record, SavedPlan, Stage, StepId},
+    plan::{self, Action, Call, Gate, Goal, Plan, Record, SavedPlan, Stage, StepId},
     platform::{
-        DestinationId, EntryName, Event, Expected, Failure, FailureKind, Hold, Ledger, LedgerWriter, Observation,
-        Platform, Progress, RevisionHead, RevisionState, Scope, State, Verified, What,
+        EntryName, Event, Expected, Failure, FailureKind, Hold, Ledger, LedgerWriter, Observation, Progress,
+        RevisionHead, RevisionState, State, Verified, What,
     },
-    target::{Condition, Release, Target},
-    value::{Application, Key, Keyring, Masked, Origins, Secrets},
+    target::{Condition, Release},
+    value::{Application, Key, Keyring, Masked},
 };
 
 /// How many revisions are kept.
@@ -38,14 +38,8 @@ pub enum Approved {
 
 /// Everything one deployment needs.
 pub struct Deployment<'a> {
-    /// Where.
-    pub platform: &'a dyn Platform,
-    /// In which dialect.
-    pub target: &'a dyn Target,
-    /// The destination's name in the environment.
-    pub destination: DestinationId,
-    /// Whose.
-    pub application: Application,
+    /// Where, and whose.
+    pub site: Site<'a>,
     /// Which place it must be.
     pub expected: Expected,
     /// What is wanted, under the content key of the application: names that carry secrets depend on it.
@@ -54,22 +48,18 @@ pub struct Deployment<'a> {
     pub keyring: Option<Keyring>,
     /// What was agreed to.
     pub approved: Approved,
-    /// What `build` is told.
-    pub options: Options,
     /// Who deploys.
     pub by: String,
     /// The clock, seconds since 1970.
     pub now: fn() -> u64,
-    /// Thirty-two random bytes.
-    pub random: &'a (dyn Fn() -> [u8; 32] + Sync),
-    /// Set when somebody interrupts.
-    pub interrupted: &'a AtomicBool,
+    /// Random bytes, for the content key of an application that has none yet.
+    pub random: [u8; 32],
+    /// How long is waited for a deploy lock that somebody else holds.
+    pub patience: Duration,
+    /// Becomes true when somebody interrupts.
+    pub interrupted: watch::Receiver<bool>,
     /// Who hears what happens.
     pub progress: &'a dyn Progress,
-    /// All places of the run.
-    pub origins: Arc<Origins>,
-    /// All secret bytes of the run.
-    pub concealed: Arc<Secrets>,
 }
 
 /// How it ended.
@@ -90,6 +80,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Nothing was to be done.
+    pub fn unchanged(plan: Plan) -> Self {
+        Self { plan: Some(plan), ..Self::of(Verdict::Unchanged) }
+    }
+
     const fn of(verdict: Verdict) -> Self {
         Self { verdict, revision: None, plan: None, states: Vec::new(), message: None, findings: None }
     }
@@ -99,6 +94,7 @@ impl Outcome {
             FailureKind::Locked if verdict == Verdict::Failed => Verdict::Locked,
             FailureKind::WrongPlace if verdict == Verdict::Failed => Verdict::Refused,
             FailureKind::Conflict if verdict == Verdict::Failed => Verdict::Stale,
+            FailureKind::Interrupted => Verdict::Interrupted,
             _ => verdict,
         };
         Self { message: Some(failure.reason.clone()), ..Self::of(verdict) }
@@ -137,7 +133,8 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Carries out what was approved: plans again under the lock, compares, and only then writes.
 pub async fn apply(deployment: &Deployment<'_>) -> Outcome {
-    let identity = match deployment.platform.identify().await {
+    let Site { platform, application, destination, .. } = &deployment.site;
+    let identity = match platform.identify().await {
         Ok(identity) => identity,
         Err(failure) => return Outcome::failed(Verdict::Failed, &failure),
     };
@@ -145,34 +142,50 @@ pub async fn apply(deployment: &Deployment<'_>) -> Outcome {
         Ok(place) => place,
         Err(failure) => return Outcome::failed(Verdict::Failed, &failure),
     };
-    let ledger = match deployment.platform.ledger_writer(place.clone()) {
+    let ledger = match platform.ledger_writer(place.clone()) {
         Ok(ledger) => ledger,
         Err(failure) => return Outcome::failed(Verdict::Failed, &failure),
     };
-    let held = match hold::take(&*ledger, &deployment.application, &deployment.by, deployment.now).await {
+    let lock = hold::Lock { ledger: &*ledger, application, by: &deployment.by, now: deployment.now };
+    let told = |what| {
+        deployment.progress.event(Event { destination: Some(destination.clone()), key: None, what });
+    };
+    let taken = tokio::select! {
+        taken = lock.take(deployment.patience, &told) => taken,
+        failure = interruption(deployment.interrupted.clone()) => Err(failure),
+    };
+    let held = match taken {
         Ok(held) => Arc::new(held),
         Err(failure) => return Outcome::failed(Verdict::Failed, &failure),
     };
-    let outcome = under_lock(deployment, &place, &*ledger, Arc::clone(&held) as Arc<dyn Hold>).await;
+    let outcome = tokio::select! {
+        outcome = under_lock(deployment, &place, &*ledger, Arc::clone(&held) as Arc<dyn Hold>) => outcome,
+        never = lock.keep(&held) => match never {},
+    };
     // A lock that cannot be given back runs out by itself.
-    let given_back = hold::give_back(&*ledger, &deployment.application, &held, &deployment.by).await;
-    if let Err(failure) = given_back {
-        deployment.progress.event(Event {
-            destination: Some(deployment.destination.clone()),
-            key: None,
-            what: What::Skipped(Masked::words(format!("the deploy lock could not be given back: {failure}"))),
-        });
+    if let Err(failure) = lock.give_back(&held).await {
+        told(What::Skipped(Masked::words(format!("the deploy lock could not be given back: {failure}"))));
     }
-    if outcome.verdict == Verdict::Applied
+    if matches!(outcome.verdict, Verdict::Applied | Verdict::Unchanged)
         && outcome.plan.as_ref().is_some_and(|plan| plan.stages.iter().all(|stage| stage.goal == "destroy"))
     {
         // Nothing runs any more that a revision could be returned to.
-        if let Err(failure) = forget(&*ledger, &deployment.application).await {
+        if let Err(failure) = forget(&*ledger, application).await {
             let words = format!("everything is removed, but the history could not be: {failure}");
             return Outcome { message: Some(Masked::words(words)), ..outcome };
         }
     }
     outcome
+}
+
+/// Ends, with what to say, once somebody interrupts.
+async fn interruption(mut interrupted: watch::Receiver<bool>) -> Failure {
+    if interrupted.wait_for(|set| *set).await.is_err() {
+        // Nobody is left who could.
+        std::future::pending::<()>().await;
+    }
+    let words = "interrupted; what was begun stays, and the next run goes on from there";
+    Failure::new(FailureKind::Interrupted, words.into())
 }
 
 async fn forget(ledger: &dyn LedgerWriter, application: &Application) -> Result<(), Failure> {
@@ -197,28 +210,20 @@ async fn under_lock(
         Err(findings) => return Outcome { findings: Some(findings), ..Outcome::of(Verdict::Failed) },
     };
     let Some(goal) = goals.first() else { return Outcome::of(Verdict::Unchanged) };
-    let scope = Scope {
-        application: &deployment.application,
-        release: Some(&goal.release),
-        preview: true,
-        origins: &deployment.origins,
-        concealed: &deployment.concealed,
+    let looked = tokio::select! {
+        looked = deployment.site.look(&goals, &keyring) => looked,
+        failure = interruption(deployment.interrupted.clone()) => Err(failure),
     };
-    let mut seen = match deployment.platform.observe(scope).await {
-        Ok(seen) => seen,
+    let (seen, plan) = match looked {
+        Ok(outlook) => (outlook.seen, outlook.plan),
         Err(failure) => return Outcome::failed(Verdict::Failed, &failure),
     };
-    seen.history = match history(ledger, &deployment.application, &deployment.origins).await {
-        Ok(history) => history,
-        Err(failure) => return Outcome::failed(Verdict::Failed, &failure),
-    };
-    let plan = plan::build(deployment.target, &deployment.destination, &goals, &seen, &deployment.options, &keyring);
     let (Approved::Shown(approved) | Approved::Kept(approved)) = &deployment.approved;
     let compared = if approved.keyed || keyring.content.is_none() {
         plan.clone()
     } else {
         // The key was made after the plan: compared is under none, as it was then.
-        plan::build(deployment.target, &deployment.destination, &goals, &seen, &deployment.options, &Keyring::default())
+        deployment.site.plan(&goals, &seen, &Keyring::default())
     };
     if let Err(stale) = approved.verify(&compared) {
         let all: Vec<String> = stale.iter().map(|stale| format!("{}: {}", stale.what, stale.why)).collect();
@@ -229,7 +234,12 @@ async fn under_lock(
     if !stage.blocked.is_empty() {
         return Outcome { plan: Some(plan), ..Outcome::of(Verdict::Refused) };
     }
-    let interrupted_before = seen.history.heads.last().is_some_and(|head| head.state == RevisionState::Opened);
+    if !goal.release.is_named() {
+        let words = "names that carry secrets need a key, and none can be kept here; set TRANSSHIP_KEY, or leave the \
+                     secrets out with `secrets: reference`";
+        return Outcome { message: Some(words.into()), plan: Some(plan), ..Outcome::of(Verdict::Refused) };
+    }
+    let interrupted_before = seen.history.is_open();
     if stage.steps.is_empty() && !interrupted_before {
         return Outcome { plan: Some(plan), ..Outcome::of(Verdict::Unchanged) };
     }
@@ -253,13 +263,19 @@ async fn under_lock(
             Some(Masked::from("not everything is ready in time; `transship status` shows what is missing")),
         ),
         Err(failure) => {
-            let verdict = if run.written { Verdict::Mixed } else { Outcome::failed(Verdict::Failed, &failure).verdict };
+            let interrupted = failure.kind == FailureKind::Interrupted;
+            let verdict = if run.written && !interrupted {
+                Verdict::Mixed
+            } else {
+                Outcome::failed(Verdict::Failed, &failure).verdict
+            };
             (verdict, Some(failure.reason))
         }
     };
     let state = match verdict {
         Verdict::Applied => RevisionState::Applied,
         Verdict::NotReady => RevisionState::NotReady,
+        Verdict::Interrupted => RevisionState::Interrupted,
         _ => RevisionState::Failed,
     };
     let states = run.states;
@@ -277,15 +293,18 @@ async fn keyring(deployment: &Deployment<'_>, ledger: &dyn LedgerWriter) -> Resu
     if let Some(keyring) = &deployment.keyring {
         return Ok(keyring.clone());
     }
-    if let Some(content) = content_key(ledger, &deployment.application).await? {
+    if !ledger.is_private() {
+        return Ok(Keyring::default());
+    }
+    if let Some(content) = content_key(ledger, &deployment.site.application).await? {
         return Ok(Keyring { content: Some(content), seal: None });
     }
-    let made = (deployment.random)();
-    if ledger.create(&deployment.application, &key_name(), hex(&made).as_bytes()).await? {
+    let made = deployment.random;
+    if ledger.create(&deployment.site.application, &key_name(), hex(&made).as_bytes()).await? {
         return Ok(Keyring { content: Some(made), seal: None });
     }
     // Somebody else made it at this moment.
-    Ok(Keyring { content: content_key(ledger, &deployment.application).await?, seal: None })
+    Ok(Keyring { content: content_key(ledger, &deployment.site.application).await?, seal: None })
 }
 
 async fn open(
@@ -296,7 +315,7 @@ async fn open(
     keyring: &Keyring,
     approved: &SavedPlan,
 ) -> Result<u64, Failure> {
-    let application = &deployment.application;
+    let application = &deployment.site.application;
     for head in seen.history.heads.iter().filter(|head| head.state == RevisionState::Opened) {
         close(deployment, ledger, head.number, RevisionState::Interrupted).await?;
     }
@@ -336,7 +355,7 @@ async fn close(
     state: RevisionState,
 ) -> Result<(), Failure> {
     let body = serde_json::to_vec(&Closed { state, at: (deployment.now)() }).unwrap_or_default();
-    ledger.create(&deployment.application, &entry(number, "closed"), &body).await.map(|_| ())
+    ledger.create(&deployment.site.application, &entry(number, "closed"), &body).await.map(|_| ())
 }
 
 /// The steps of one stage, while they go on.
@@ -353,12 +372,11 @@ struct Run<'a> {
 impl Run<'_> {
     /// True when everything has settled, false when not in time.
     async fn steps(&mut self, stage: &Stage, place: &Verified, hold: Arc<dyn Hold>) -> Result<bool, Failure> {
-        let writer = self.deployment.platform.writer(place.clone(), hold)?;
+        let writer = self.deployment.site.platform.writer(place.clone(), hold)?;
         let by_id: HashMap<StepId, &plan::Step> = stage.steps.iter().map(|step| (step.id, step)).collect();
         for step in &stage.steps {
-            if self.deployment.interrupted.load(Ordering::Relaxed) {
-                let words = "interrupted; what was begun stays, and the next run goes on from there";
-                return Err(Failure::new(FailureKind::Other, words.into()));
+            if *self.deployment.interrupted.borrow() {
+                return Err(interruption(self.deployment.interrupted.clone()).await);
             }
             if stage.gate == Gate::Settled && !self.wait_for(&step.after, &by_id).await? {
                 return Ok(false);
@@ -415,7 +433,11 @@ impl Run<'_> {
     }
 
     async fn follow(&mut self, keys: &[Key]) -> Result<bool, Failure> {
-        let states = self.deployment.platform.follow(self.release, keys, self.deployment.progress).await?;
+        let platform = self.deployment.site.platform;
+        let states = tokio::select! {
+            states = platform.follow(self.release, keys, self.deployment.progress) => states?,
+            failure = interruption(self.deployment.interrupted.clone()) => return Err(failure),
+        };
         let settled = states.iter().all(|(_, state)| *state == State::Settled);
         for (key, state) in states {
             if let State::Failed(reason) = &state {
@@ -429,7 +451,7 @@ impl Run<'_> {
 
     fn event(&self, key: Option<&Key>, what: What) {
         self.deployment.progress.event(Event {
-            destination: Some(self.deployment.destination.clone()),
+            destination: Some(self.deployment.site.destination.clone()),
             key: key.cloned(),
             what,
         });

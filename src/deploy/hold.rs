@@ -1,17 +1,23 @@
 //! The deploy lock: numbered entries of the ledger, of which the highest counts. Taking it is creating the next
 //! one, which fails when somebody else was faster.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    convert::Infallible,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    platform::{EntryName, Failure, FailureKind, Hold, Ledger, LedgerWriter},
+    platform::{EntryName, Failure, FailureKind, Hold, Ledger, LedgerWriter, What},
     value::{Application, Masked},
 };
 
-/// How long a lock is good without being renewed, seconds.
-const GOOD_FOR: u64 = 30 * 60;
+/// How long a lock is good without being renewed: what a killed run keeps others waiting.
+const GOOD_FOR: Duration = Duration::from_secs(60);
+/// Between two looks at a lock that somebody else holds.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What a lock entry says.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -57,14 +63,14 @@ fn name(number: u64) -> EntryName {
 /// The lock while it is ours.
 #[derive(Debug)]
 pub(super) struct Held {
-    until: u64,
+    until: AtomicU64,
     now: fn() -> u64,
     number: AtomicU64,
 }
 
 impl Hold for Held {
     fn still_ours(&self) -> Result<(), Failure> {
-        if (self.now)() < self.until {
+        if (self.now)() < self.until.load(Ordering::Relaxed) {
             return Ok(());
         }
         let text = "the deploy lock has run out while this was going on; nothing more is written";
@@ -72,57 +78,105 @@ impl Hold for Held {
     }
 }
 
-/// Takes the lock, or says who has it.
-pub(super) async fn take(
-    ledger: &dyn LedgerWriter,
-    application: &Application,
-    by: &str,
-    now: fn() -> u64,
-) -> Result<Held, Failure> {
-    let state = lock_state(ledger, application).await?;
-    let at = now();
-    if let Some(lease) = state.lease.as_ref().filter(|lease| lease.held && lease.until > at) {
-        let minutes = (lease.until - at).div_ceil(60);
-        let words = format!(
-            "{} has been deploying {application} since {} seconds; the lock runs out in {minutes} minutes",
-            lease.by,
-            at.saturating_sub(lease.at)
-        );
-        return Err(Failure::new(FailureKind::Locked, Masked::words(words)));
-    }
-    let number = state.number + 1;
-    let lease = Lease { held: true, by: by.to_owned(), at, until: at + GOOD_FOR };
-    let body = serde_json::to_vec(&lease).unwrap_or_default();
-    if ledger.create(application, &name(number), &body).await? {
-        Ok(Held { until: lease.until, now, number: AtomicU64::new(number) })
-    } else {
-        let words = format!("somebody else began to deploy {application} at this moment");
-        Err(Failure::new(FailureKind::Locked, Masked::words(words)))
-    }
+/// The lock of one application, and who wants it.
+pub(super) struct Lock<'a> {
+    pub(super) ledger: &'a dyn LedgerWriter,
+    pub(super) application: &'a Application,
+    pub(super) by: &'a str,
+    pub(super) now: fn() -> u64,
 }
 
-/// Gives the lock back, and clears away entries that count no more.
-pub(super) async fn give_back(
-    ledger: &dyn LedgerWriter,
-    application: &Application,
-    held: &Held,
-    by: &str,
-) -> Result<(), Failure> {
-    let number = held.number.load(Ordering::Relaxed);
-    let at = (held.now)();
-    let lease = Lease { held: false, by: by.to_owned(), at, until: at };
-    let body = serde_json::to_vec(&lease).unwrap_or_default();
-    if ledger.create(application, &name(number + 1), &body).await? {
-        for entry in ledger.list(application).await? {
-            if entry
-                .0
-                .strip_prefix("lock/")
-                .and_then(|text| text.parse::<u64>().ok())
-                .is_some_and(|known| known <= number)
-            {
-                ledger.remove(application, &entry).await?;
+impl Lock<'_> {
+    /// Takes the lock, or says who has it. Waits for as long as `patience` allows.
+    pub(super) async fn take(&self, patience: Duration, told: &(dyn Fn(What) + Sync)) -> Result<Held, Failure> {
+        let until = (self.now)() + patience.as_secs();
+        loop {
+            match self.try_take().await {
+                Err(failure) if failure.kind == FailureKind::Locked && (self.now)() < until => {
+                    told(What::Doing(Masked::words(format!("waiting: {failure}"))));
+                    tokio::time::sleep(LOOK).await;
+                }
+                other => return other,
             }
         }
     }
-    Ok(())
+
+    async fn try_take(&self) -> Result<Held, Failure> {
+        let application = self.application;
+        let state = lock_state(self.ledger, application).await?;
+        let at = (self.now)();
+        if let Some(lease) = state.lease.as_ref().filter(|lease| lease.held && lease.until > at) {
+            let words = format!(
+                "{} has been deploying {application} for {} s; its lock runs out in {} s if it is not renewed",
+                lease.by,
+                at.saturating_sub(lease.at),
+                lease.until - at
+            );
+            return Err(Failure::new(FailureKind::Locked, Masked::words(words)));
+        }
+        let held = Held { until: AtomicU64::new(0), now: self.now, number: AtomicU64::new(state.number) };
+        if self.next(&held, at, true).await? {
+            Ok(held)
+        } else {
+            let words = format!("somebody else began to deploy {application} at this moment");
+            Err(Failure::new(FailureKind::Locked, Masked::words(words)))
+        }
+    }
+
+    /// The next entry; false when somebody else made it.
+    async fn next(&self, held: &Held, since: u64, hold: bool) -> Result<bool, Failure> {
+        let number = held.number.load(Ordering::Relaxed) + 1;
+        let at = (self.now)();
+        let until = if hold { at + GOOD_FOR.as_secs() } else { at };
+        let lease = Lease { held: hold, by: self.by.to_owned(), at: since, until };
+        let body = serde_json::to_vec(&lease).unwrap_or_default();
+        let made = self.ledger.create(self.application, &name(number), &body).await?;
+        if made {
+            held.number.store(number, Ordering::Relaxed);
+            held.until.store(until, Ordering::Relaxed);
+        }
+        Ok(made)
+    }
+
+    /// Renews the lock for as long as it is ours. What cannot be renewed runs out, and writing stops by itself.
+    pub(super) async fn keep(&self, held: &Held) -> Infallible {
+        let since = (self.now)();
+        loop {
+            tokio::time::sleep(GOOD_FOR / 3).await;
+            if held.still_ours().is_err() {
+                return std::future::pending().await;
+            }
+            match self.next(held, since, true).await {
+                Ok(true) => {
+                    // Entries that count no more; one that stays is cleared away later.
+                    let _ = self.clear(held.number.load(Ordering::Relaxed)).await;
+                }
+                Ok(false) => {
+                    // Taken over: nothing more may be written.
+                    held.until.store(0, Ordering::Relaxed);
+                    return std::future::pending().await;
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Gives the lock back, and clears away entries that count no more.
+    pub(super) async fn give_back(&self, held: &Held) -> Result<(), Failure> {
+        if self.next(held, (self.now)(), false).await? {
+            self.clear(held.number.load(Ordering::Relaxed)).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes the entries before this one.
+    async fn clear(&self, number: u64) -> Result<(), Failure> {
+        for entry in self.ledger.list(self.application).await? {
+            let known = entry.0.strip_prefix("lock/").and_then(|text| text.parse::<u64>().ok());
+            if known.is_some_and(|known| known < number) {
+                self.ledger.remove(self.application, &entry).await?;
+            }
+        }
+        Ok(())
+    }
 }

@@ -18,6 +18,8 @@ pub enum Verdict {
     Refused,
     /// It failed before anything was changed.
     Failed,
+    /// Told to stop; what was begun stays.
+    Interrupted,
     /// Applied, and not ready in time.
     NotReady,
     /// Stopped part-way.
@@ -34,6 +36,7 @@ impl Verdict {
             Self::Locked => 4,
             Self::Refused => 5,
             Self::NotReady => 6,
+            Self::Interrupted => 130,
             Self::Mixed => 8,
         }
     }

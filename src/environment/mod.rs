@@ -6,7 +6,7 @@ mod file;
 mod read;
 mod select;
 
-pub use codes::NOT_YET;
+pub use codes::{DESTINATION_REQUIRED, NOT_YET};
 pub use file::{
     Environment, ExpectedPlace, Guards, ImagePull, ImageSource, Images, Kubernetes, Service, SettingsFile, Silence,
     Volume,

@@ -13,7 +13,7 @@ use crate::{
     compose::{FileKind, Files, Request, directory, join},
     diagnostic::{Finding, Findings, nearest},
     target::{ImagePullSecret, KubernetesSettings, ServiceSettings, Settings, VolumeSettings},
-    value::{Application, FileRole, Located, Masked, Name, Origins, Source, Spot, Text},
+    value::{Application, FileRole, Located, Masked, Name, Origins, Source, Text},
     yaml,
 };
 
@@ -61,6 +61,11 @@ impl Known {
         let declared = self.declared().keys().cloned();
         let found = self.overlays.keys().filter(|name| !self.declared().contains_key(*name)).cloned();
         declared.chain(found).collect()
+    }
+
+    /// The name of the application, where the settings file says it.
+    pub fn application(&self) -> Option<Name> {
+        self.settings.application.as_ref().map(|name| name.value.clone())
     }
 
     /// The environments of the settings file.
@@ -447,14 +452,6 @@ fn covers(pattern: &str, path: &str) -> bool {
     };
     let (pattern, path) = (steps(pattern), steps(path));
     pattern.len() <= path.len() && pattern.iter().zip(&path).all(|(p, s)| p == "*" || p == s)
-}
-
-/// Place of a flag in messages.
-impl Known {
-    /// Where the application is named, for messages about it.
-    pub fn application_spot(&self) -> Spot {
-        self.settings.application.as_ref().map(|name| name.spot).unwrap_or_default()
-    }
 }
 
 #[cfg(test)]

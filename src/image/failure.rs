@@ -1,6 +1,9 @@
 //! Why an image could not be had from where it was looked for.
 
-use crate::diagnostic::Code;
+use crate::{
+    diagnostic::{Code, Finding, Findings},
+    value::{Masked, Spot},
+};
 
 use super::codes;
 
@@ -32,5 +35,16 @@ impl Failure {
     /// A manifest that cannot be used.
     pub(super) fn manifest(reason: &str) -> Self {
         Self::new(&codes::MANIFEST, format!("its manifest cannot be used: {reason}"))
+    }
+}
+
+impl From<Failure> for Findings {
+    /// A failure that is about no one place of a file.
+    fn from(failure: Failure) -> Self {
+        let finding = Finding::new(failure.code, Masked::words(failure.message), Spot::NOWHERE);
+        match failure.help {
+            Some(help) => finding.help(Masked::words(help)).into(),
+            None => finding.into(),
+        }
     }
 }

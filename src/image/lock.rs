@@ -409,7 +409,7 @@ mod tests {
         let text = example().to_yaml();
         snapbox::assert_data_eq!(
             &text,
-            snapbox::str![[r##"
+            snapbox::str![[r#"
 # What every image reference stands for. Written by `transship lock`; keep it under version control.
 version: 1
 images:
@@ -439,7 +439,7 @@ images:
           interval: 5s
           retries: 3
 
-"##]]
+"#]]
         );
         let back = Lock::parse(text.as_bytes(), "transship.lock", &Origins::new());
         assert_eq!(back.ok(), Some(example()));

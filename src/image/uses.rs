@@ -69,15 +69,16 @@ impl Collector<'_> {
     ) {
         let platform = match &container.platform {
             None => inherited.cloned(),
-            Some(text) => match text.value.plain().and_then(Platform::parse) {
-                Some(platform) => Some(Located::new(platform, text.spot)),
-                None => {
+            Some(text) => {
+                if let Some(platform) = text.value.plain().and_then(Platform::parse) {
+                    Some(Located::new(platform, text.spot))
+                } else {
                     let message = format!("`{}` is no platform", text.value.masked());
                     let finding = Finding::new(&codes::PLATFORM, Masked::words(message), text.spot);
                     self.findings.push(finding.at(format!("{path}.platform")).help("write it as `linux/amd64`"));
                     None
                 }
-            },
+            }
         };
         match (&container.image, &container.build) {
             (Some(image), _) if !image.value.is_empty() => {
@@ -94,7 +95,7 @@ impl Collector<'_> {
             }
             _ => {}
         }
-        self.mounts(path, owner, &container.volumes, platform.as_ref());
+        self.mounts(path, owner, container.volumes.as_ref(), platform.as_ref());
         for (index, hook) in container.pre_start.iter().flat_map(items) {
             let path = format!("{path}.pre_start[{index}]");
             self.container(&path, owner, &hook.value.container, platform.as_ref(), hook.spot);
@@ -105,10 +106,10 @@ impl Collector<'_> {
         &mut self,
         path: &str,
         owner: &Name,
-        mounts: &Option<Located<List<Mount>>>,
+        mounts: Option<&Located<List<Mount>>>,
         platform: Option<&Located<Platform>>,
     ) {
-        for (index, mount) in mounts.iter().flat_map(items) {
+        for (index, mount) in mounts.into_iter().flat_map(items) {
             let kind = mount.value.kind.as_ref().and_then(|kind| kind.value.plain());
             if let (Some("image"), Some(source)) = (kind, &mount.value.source) {
                 self.image(format!("{path}.volumes[{index}].source"), owner, source, platform);

@@ -82,21 +82,13 @@ impl<'a> Builder<'a> {
                 // Without the content key: the live one's, where it holds the same.
                 Called::AtApply { .. } => self
                     .live_of(key)
-                    .filter(|live| self.same_content(resource, live))
+                    .filter(|live| same_content(resource, live))
                     .and_then(|live| live.address.name.now().map(str::to_owned)),
             };
             if let Some(name) = name {
                 self.names.insert(key.clone(), name);
             }
         }
-    }
-
-    fn same_content(&self, resource: &Resource, live: &Live) -> bool {
-        ["data", "binaryData"].iter().all(|part| match (resource.body.get(part), live.body.get(part)) {
-            (None, None) => true,
-            (Some(a), Some(b)) => equal(&a.value, &b.value),
-            _ => false,
-        }) && resource.life == Life::Versioned
     }
 
     /// The body with names instead of references, in the form that is compared.
@@ -107,21 +99,12 @@ impl<'a> Builder<'a> {
     }
 
     fn resolve(&self, node: &mut Node) {
-        match &mut node.value {
-            Value::Reference(key, Part::Name | Part::Host) => {
-                let name = self.names.get(&**key).cloned().unwrap_or_else(|| {
-                    self.release()
-                        .resources
-                        .get(&**key)
-                        .map_or_else(|| format!("(name of {key})"), |resource| resource.address.name.to_string())
-                });
-                node.value = Value::Text(Text::from(name));
-            }
-            Value::List(items) => items.iter_mut().for_each(|item| self.resolve(item)),
-            Value::Map(entries) => entries.iter_mut().for_each(|(_, entry)| self.resolve(entry)),
-            Value::Theirs(Some(inner)) => self.resolve(inner),
-            _ => {}
-        }
+        resolve(node, &|key| {
+            self.names
+                .get(key)
+                .cloned()
+                .or_else(|| self.release().resources.get(key).map(|resource| resource.address.name.to_string()))
+        });
     }
 
     fn changes(&mut self) -> Vec<Change> {
@@ -182,7 +165,7 @@ impl<'a> Builder<'a> {
         let fingerprint = Fingerprint::of(&by_key, self.keyring, &self.release().concealed);
         match self.live_at(&address) {
             None => Some(self.creation(resource, address, &wanted, fingerprint)),
-            Some(live) => self.update(resource, address, &wanted, fingerprint, live),
+            Some(live) => self.update(resource, &address, &wanted, fingerprint, live),
         }
     }
 
@@ -271,7 +254,7 @@ impl<'a> Builder<'a> {
     fn update(
         &mut self,
         resource: &Resource,
-        address: Address,
+        address: &Address,
         wanted: &Node,
         fingerprint: Fingerprint,
         live: &Live,
@@ -286,26 +269,32 @@ impl<'a> Builder<'a> {
                     return None;
                 }
                 if !self.options.consents.contains(&consent) {
-                    self.block(resource, &address, Refusal::Foreign(owner.clone()));
+                    self.block(resource, address, Refusal::Foreign(owner.clone()));
                 }
                 needs.push(consent);
             }
-            owner @ Owner::Application(_) => self.block(resource, &address, Refusal::Foreign(owner.clone())),
+            owner @ Owner::Application(_) => self.block(resource, address, Refusal::Foreign(owner.clone())),
         }
-        let before = self.target.canonical(&address, live.body.clone());
-        let (certain, effect) = self.certainty(resource, &address);
+        let before = self.target.canonical(address, live.body.clone());
+        let (certain, effect) = self.certainty(resource, address);
         let mut refused_paths: Vec<Path> = Vec::new();
         let (after, extent) = match self.seen.previews.get(&resource.key) {
             Some(Preview::Same) => (before.clone(), Extent::Everything),
-            Some(Preview::Server(node)) => (self.target.canonical(&address, node.clone()), Extent::Everything),
+            Some(Preview::Server(node)) => (self.target.canonical(address, node.clone()), Extent::Everything),
             Some(Preview::Refused(Refusal::Immutable(paths))) => {
                 refused_paths.clone_from(paths);
                 (wanted.clone(), Extent::Ours)
             }
             _ => (wanted.clone(), Extent::Ours),
         };
-        let differences = self.differences(&address, wanted, live, &before, &after, extent);
-        let before_print = Fingerprint::of(&before, self.keyring, &self.release().concealed);
+        let differences = self.differences(address, wanted, live, &before, &after, extent);
+        // What bears our mark and holds nothing a release wrote was made to stand something in, as the namespace of
+        // the ledger; a plan that creates it holds.
+        let before_print = if live.owner == Owner::Us && live.ours.as_ref().is_some_and(Vec::is_empty) {
+            Fingerprint::of_bytes(b"absent")
+        } else {
+            Fingerprint::of(&before, self.keyring, &self.release().concealed)
+        };
         let change = |action, differences, causes, consequence, needs| Change {
             key: resource.key.clone(),
             address: address.clone(),
@@ -331,7 +320,7 @@ impl<'a> Builder<'a> {
             };
         }
         let paths: Vec<Path> = differences.iter().map(|difference| difference.path.clone()).collect();
-        let (consequence, mutability) = self.target.consequence(&address, Some(&before), Some(&after), &paths);
+        let (consequence, mutability) = self.target.consequence(address, Some(&before), Some(&after), &paths);
         let mutability = match mutability {
             Mutability::InPlace if !refused_paths.is_empty() => {
                 Mutability::Replace { cascade: crate::target::Cascade::All }
@@ -378,7 +367,10 @@ impl<'a> Builder<'a> {
         let recorded = record.and_then(|record| record.resources.get(&resource.key));
         let Some(recorded) = recorded else { return self.written(differences) };
         let mut old = recorded.body.clone();
-        self.resolve(&mut old);
+        // By the names of that time: another one since then is a change of ours.
+        resolve(&mut old, &|key| {
+            record.and_then(|record| record.resources.get(key)).map(|resource| resource.address.name.to_string())
+        });
         let old = self.target.canonical(&resource.address, old);
         let print =
             |node: Option<&Node>| node.map(|node| Fingerprint::of(node, self.keyring, &self.release().concealed));
@@ -396,7 +388,7 @@ impl<'a> Builder<'a> {
         }
         if !ours.is_empty() {
             if recorded.inputs == resource.inputs
-                && !ours.iter().any(|difference| self.is_reference(resource, &difference.path))
+                && !ours.iter().any(|difference| is_reference(resource, &difference.path))
             {
                 let from = record.map(|record| record.tool.clone()).unwrap_or_default();
                 push(&mut causes, Cause::Translation { from, to: env!("CARGO_PKG_VERSION").into() });
@@ -407,10 +399,6 @@ impl<'a> Builder<'a> {
             }
         }
         causes
-    }
-
-    fn is_reference(&self, resource: &Resource, path: &Path) -> bool {
-        resource.body.at(path).is_some_and(|node| matches!(node.value, Value::Reference(..)))
     }
 
     /// The places that were written, for what differs.
@@ -430,7 +418,8 @@ impl<'a> Builder<'a> {
     }
 
     fn first_place(&self, resource: &Resource) -> Option<Spot> {
-        self.best_place(resource.sources(&self.release().origins))
+        let of_parts = || self.best_place(resource.sources(&self.release().origins));
+        self.best_place(resource.body.from).or_else(of_parts)
     }
 
     /// Of several places the one that people think of: a file of theirs before a variable, before a default,
@@ -441,9 +430,10 @@ impl<'a> Builder<'a> {
             Some(Source::File { file, .. }) => match origins.role(file) {
                 Some(FileRole::Template) => 9,
                 Some(FileRole::Lock) => 3,
+                Some(FileRole::Settings) => 1,
                 _ => 0,
             },
-            Some(Source::Variable { .. }) => 1,
+            Some(Source::Variable { .. }) => 2,
             Some(Source::Image { .. }) => 4,
             Some(Source::Default { .. }) => 5,
             _ => 6,
@@ -495,9 +485,10 @@ impl<'a> Builder<'a> {
                 _ => consequence,
             };
             let causes = match (&action, recorded) {
+                (Action::Keep { .. }, _) => Vec::new(),
+                _ if self.goal.name == "destroy" => vec![Cause::Asked { what: "destroy" }],
                 (Action::Retire, _) => vec![Cause::Follows(key.clone())],
                 (_, Some(recorded)) => self.best_place(recorded.body.from).map(Cause::Removed).into_iter().collect(),
-                _ if self.goal.name == "destroy" => vec![Cause::Asked { what: "destroy" }],
                 _ => Vec::new(),
             };
             out.push(Change {
@@ -516,6 +507,32 @@ impl<'a> Builder<'a> {
         }
         out
     }
+}
+
+/// Names instead of references.
+fn resolve(node: &mut Node, name: &dyn Fn(&Key) -> Option<String>) {
+    match &mut node.value {
+        Value::Reference(key, Part::Name | Part::Host) => {
+            let name = name(key).unwrap_or_else(|| format!("(name of {key})"));
+            node.value = Value::Text(Text::from(name));
+        }
+        Value::List(items) => items.iter_mut().for_each(|item| resolve(item, name)),
+        Value::Map(entries) => entries.iter_mut().for_each(|(_, entry)| resolve(entry, name)),
+        Value::Theirs(Some(inner)) => resolve(inner, name),
+        _ => {}
+    }
+}
+
+fn same_content(resource: &Resource, live: &Live) -> bool {
+    ["data", "binaryData"].iter().all(|part| match (resource.body.get(part), live.body.get(part)) {
+        (None, None) => true,
+        (Some(a), Some(b)) => equal(&a.value, &b.value),
+        _ => false,
+    }) && resource.life == Life::Versioned
+}
+
+fn is_reference(resource: &Resource, path: &Path) -> bool {
+    resource.body.at(path).is_some_and(|node| matches!(node.value, Value::Reference(..)))
 }
 
 fn holds_data(address: &Address) -> bool {

@@ -43,6 +43,11 @@ impl Plan {
         self.stages.iter().flat_map(|stage| &stage.changes)
     }
 
+    /// Whether something forbids it.
+    pub fn is_blocked(&self) -> bool {
+        self.stages.iter().any(|stage| !stage.blocked.is_empty())
+    }
+
     /// Whether anything would be written.
     pub fn is_empty(&self) -> bool {
         self.changes().all(|change| matches!(change.action, Action::Keep { .. } | Action::Settle))

@@ -1,5 +1,7 @@
 //! Two bodies, field by field.
 
+use std::fmt::Write as _;
+
 use super::Difference;
 use crate::{
     target::{ListOrder, Target},
@@ -189,7 +191,9 @@ pub(super) fn show(node: &Node, secrets: &Secrets) -> Masked {
             }
             Value::Bytes(id) => out.push_str(&id.to_string()),
             Value::Hole(_) => out.push_str("‹secret›"),
-            Value::Reference(key, _) => out.push_str(&format!("(name of {key})")),
+            Value::Reference(key, _) => {
+                let _ = write!(out, "(name of {key})");
+            }
             Value::Theirs(Some(inner)) => write(inner, secrets, top, out),
             Value::List(items) => {
                 out.push('[');

@@ -5,6 +5,8 @@ mod change;
 mod difference;
 mod record;
 mod saved;
+mod trace;
+mod words;
 
 pub use build::build;
 pub use change::{
@@ -13,3 +15,5 @@ pub use change::{
 };
 pub use record::{Record, RecordedResource};
 pub use saved::{SavedChange, SavedDifference, SavedPlan, SavedStage, Stale, action_word};
+pub use trace::trace;
+pub use words::{cause_words, effect_words};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Change, Plan};
+use super::{Action, Change, Plan, cause_words, effect_words, trace};
 use crate::value::{Application, Fingerprint, Keyring, Masked, Origins};
 
 /// A plan as it is kept. Applying it plans again and compares.
@@ -32,6 +32,8 @@ pub struct SavedPlan {
 pub struct SavedStage {
     /// Its name in the environment.
     pub destination: String,
+    /// Which place it is, as people know it.
+    pub server: String,
     /// What is unique to it.
     pub identity: String,
     /// The revision it was based on.
@@ -52,6 +54,10 @@ pub struct SavedChange {
     pub address: String,
     /// `create`, `update`, …
     pub action: String,
+    /// What that does to what runs, in words.
+    pub effect: String,
+    /// Why.
+    pub causes: Vec<String>,
     /// Of what was there.
     #[schemars(with = "String")]
     pub before: Fingerprint,
@@ -112,6 +118,7 @@ impl SavedPlan {
             .iter()
             .map(|stage| SavedStage {
                 destination: stage.destination.to_string(),
+                server: stage.identity.server.to_string(),
                 identity: stage.identity.unique.to_string(),
                 base: stage.base,
                 goal: stage.goal.to_owned(),
@@ -135,6 +142,20 @@ impl SavedPlan {
         let text = serde_json::to_string(&saved).unwrap_or_default();
         saved.id = Fingerprint::of_bytes(text.as_bytes()).to_string().chars().take(32).collect();
         saved
+    }
+
+    /// Reads a plan back; the error says why it is none.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        match serde_json::from_slice::<Versioned>(bytes) {
+            Ok(Versioned { version: 1 }) => {}
+            Ok(Versioned { version }) => return Err(format!("it is of version {version}, which is not known here")),
+            Err(error) => return Err(error.to_string()),
+        }
+        serde_json::from_slice(bytes).map_err(|error| error.to_string())
     }
 
     /// Whose plan it is.
@@ -198,6 +219,8 @@ fn saved(change: &Change, origins: &Origins) -> SavedChange {
         resource: change.key.to_string(),
         address: change.address.to_string(),
         action: action_word(&change.action).to_owned(),
+        effect: effect_words(change.consequence),
+        causes: change.causes.iter().filter_map(|cause| cause_words(cause, origins)).collect(),
         before: change.before,
         wanted: change.wanted,
         differences: change
@@ -207,7 +230,7 @@ fn saved(change: &Change, origins: &Origins) -> SavedChange {
                 path: difference.path.to_string(),
                 before: difference.before.as_ref().map(ToString::to_string),
                 after: difference.after.as_ref().map(ToString::to_string),
-                place: origins.spots(difference.from).into_iter().find_map(|spot| origins.describe(spot)),
+                place: trace(difference.from, origins),
             })
             .collect(),
     }

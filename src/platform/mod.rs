@@ -47,6 +47,8 @@ pub enum FailureKind {
     WrongPlace,
     /// The place refuses what is asked.
     Invalid,
+    /// Somebody told us to stop.
+    Interrupted,
     /// Anything else.
     Other,
 }
@@ -157,6 +159,12 @@ pub trait Writer: Send + Sync {
 /// Small named entries kept where the application runs. Entries never change: whatever moves, moves by the
 /// next entry. Creating one that exists fails; that is the only synchronisation anything here needs.
 pub trait Ledger: Send + Sync {
+    /// Whether only those read it who may read the application's secrets anyway. Where it is public, as in a
+    /// repository, no key may be kept in it.
+    fn is_private(&self) -> bool {
+        true
+    }
+
     /// Names of all entries of an application, sorted.
     fn list<'a>(&'a self, application: &'a Application) -> Pending<'a, Result<Vec<EntryName>, Failure>>;
 

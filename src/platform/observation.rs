@@ -184,6 +184,11 @@ impl History {
     pub fn base(&self) -> Option<u64> {
         self.heads.last().map(|head| head.number)
     }
+
+    /// Whether the last revision was opened and never closed: it goes on, or was killed.
+    pub fn is_open(&self) -> bool {
+        self.heads.last().is_some_and(|head| head.state == RevisionState::Opened)
+    }
 }
 
 /// What is known of a revision without its record.

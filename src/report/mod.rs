@@ -4,25 +4,32 @@
 mod document;
 mod explain;
 mod manifest;
+mod outcome;
 mod plan;
+mod saved;
+mod status;
 mod style;
-mod trace;
 
 pub use document::{EnvironmentView, EnvironmentsDocument, ErrorDocument, LockDocument, LockEntryView, VERSION};
 pub use explain::{AttributeView, CodeView, CoverageView, ExplainDocument};
 pub use manifest::{ManifestView, RenderDocument};
+pub use outcome::{AppliedView, ApplyDocument, StateView, outcome_text};
 pub use plan::{BlockedView, ChangeView, DestinationView, DifferenceView, PlanDocument, Summary, plan_text};
+pub use saved::saved_text;
+pub use status::{LockView, PlaceStatusView, RevisionView, StatusDocument};
 pub use style::Paint;
-pub use trace::trace;
 
 /// JSON Schemas of all documents, by name.
 pub fn schemas() -> Vec<(&'static str, serde_json::Value)> {
     vec![
+        ("apply", schemars::schema_for!(ApplyDocument).to_value()),
         ("environments", schemars::schema_for!(EnvironmentsDocument).to_value()),
         ("error", schemars::schema_for!(ErrorDocument).to_value()),
         ("explain", schemars::schema_for!(ExplainDocument).to_value()),
         ("lock", schemars::schema_for!(LockDocument).to_value()),
         ("plan", schemars::schema_for!(PlanDocument).to_value()),
         ("render", schemars::schema_for!(RenderDocument).to_value()),
+        ("saved-plan", schemars::schema_for!(crate::plan::SavedPlan).to_value()),
+        ("status", schemars::schema_for!(StatusDocument).to_value()),
     ]
 }

@@ -5,12 +5,15 @@ use std::fmt::Write as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Paint, VERSION, trace};
+use super::{Paint, VERSION};
 use crate::{
     diagnostic::FindingView,
-    plan::{Action, Because, Blocked, Cause, Certainty, Change, Consent, Consequence, Difference, Plan, Stage},
+    plan::{
+        Action, Because, Blocked, Cause, Certainty, Change, Consent, Consequence, Difference, Plan, Stage, action_word,
+        cause_words, effect_words, trace,
+    },
     platform::{Owner, Refusal},
-    value::{Masked, Origins, Sources},
+    value::{Masked, Origins},
 };
 
 /// A plan, or what is different.
@@ -133,7 +136,7 @@ impl PlanDocument {
             version: VERSION,
             application: plan.application.project.to_string(),
             environment: plan.application.environment.to_string(),
-            destinations: plan.stages.iter().map(|stage| destination(stage, origins)).collect(),
+            destinations: plan.stages.iter().map(|stage| DestinationView::new(stage, origins)).collect(),
             summary: Summary::of(plan),
             findings,
         }
@@ -175,14 +178,17 @@ impl Summary {
     }
 }
 
-fn destination(stage: &Stage, origins: &Origins) -> DestinationView {
-    DestinationView {
-        destination: stage.destination.to_string(),
-        server: stage.identity.server.clone(),
-        base: stage.base,
-        goal: stage.goal,
-        changes: stage.changes.iter().map(|change| view(change, origins)).collect(),
-        blocked: stage.blocked.iter().map(|blocked| blocked_view(blocked, origins)).collect(),
+impl DestinationView {
+    /// Of one stage.
+    pub fn new(stage: &Stage, origins: &Origins) -> Self {
+        Self {
+            destination: stage.destination.to_string(),
+            server: stage.identity.server.clone(),
+            base: stage.base,
+            goal: stage.goal,
+            changes: stage.changes.iter().map(|change| view(change, origins)).collect(),
+            blocked: stage.blocked.iter().map(|blocked| blocked_view(blocked, origins)).collect(),
+        }
     }
 }
 
@@ -196,7 +202,7 @@ fn view(change: &Change, origins: &Origins) -> ChangeView {
         address: change.address.to_string(),
         action: action_word(&change.action),
         consequence: consequence_word(change.consequence),
-        effect: effect(change.consequence),
+        effect: effect_words(change.consequence),
         causes: change.causes.iter().filter_map(|cause| cause_words(cause, origins)).collect(),
         differences: change.differences.iter().map(|difference| difference_view(difference, origins)).collect(),
         certain: because.is_none(),
@@ -222,20 +228,6 @@ fn blocked_view(blocked: &Blocked, origins: &Origins) -> BlockedView {
     }
 }
 
-const fn action_word(action: &Action) -> &'static str {
-    match action {
-        Action::Create => "create",
-        Action::Update => "update",
-        Action::Succeed { .. } => "succeed",
-        Action::Retire => "retire",
-        Action::Replace { .. } => "replace",
-        Action::Rerun => "rerun",
-        Action::Delete => "delete",
-        Action::Settle => "settle",
-        Action::Keep { .. } => "keep",
-    }
-}
-
 const fn consequence_word(consequence: Consequence) -> &'static str {
     match consequence {
         Consequence::Nothing => "nothing",
@@ -248,39 +240,6 @@ const fn consequence_word(consequence: Consequence) -> &'static str {
         Consequence::LosesData => "loses-data",
         Consequence::Unknown => "unknown",
     }
-}
-
-fn effect(consequence: Consequence) -> String {
-    match consequence {
-        Consequence::Nothing => "nothing restarts".to_owned(),
-        Consequence::Scale { from, to } => format!("scales from {from} to {to}"),
-        Consequence::Restart { rolling: true, instances } if instances > 1 => {
-            format!("restarts {instances} instances, one after the other")
-        }
-        Consequence::Restart { instances, .. } if instances > 1 => format!("restarts {instances} instances at once"),
-        Consequence::Restart { .. } => "restarts".to_owned(),
-        Consequence::Start => "starts".to_owned(),
-        Consequence::Run => "runs to its end".to_owned(),
-        Consequence::Replace { downtime: true } => "is removed and made anew; nothing runs in between".to_owned(),
-        Consequence::Replace { downtime: false } => "is removed and made anew".to_owned(),
-        Consequence::Stop => "stops".to_owned(),
-        Consequence::LosesData => "loses data".to_owned(),
-        Consequence::Unknown => "what restarts is not known".to_owned(),
-    }
-}
-
-fn cause_words(cause: &Cause, origins: &Origins) -> Option<String> {
-    Some(match cause {
-        Cause::Written(spot) => trace(Sources::from(*spot), origins)?,
-        Cause::Removed(spot) => format!("removed; it was at {}", origins.describe(*spot)?),
-        Cause::Image { from, to } => format!("the lock moved from {from} to {to}"),
-        Cause::Drift { path, by: Some(by) } => format!("{by} changed {path} there"),
-        Cause::Drift { path, by: None } => format!("somebody changed {path} there"),
-        Cause::Translation { from, to } => format!("transship {from} translated it otherwise than {to} does"),
-        Cause::Follows(key) => format!("follows {key}"),
-        Cause::Unsettled => "it has not settled".to_owned(),
-        Cause::Asked { what } => format!("asked for: {what}"),
-    })
 }
 
 fn because_words(because: &Because) -> String {
@@ -325,7 +284,7 @@ fn refusal_words(refusal: &Refusal) -> String {
 }
 
 /// A plan for people: each change with its fields, where each was written, and what it does to what runs.
-/// `all` also shows what is equal and waited for, or let be.
+/// `all` also shows what is let be.
 pub fn plan_text(plan: &Plan, origins: &Origins, paint: Paint, all: bool) -> String {
     let mut out = String::new();
     for stage in &plan.stages {
@@ -336,7 +295,7 @@ pub fn plan_text(plan: &Plan, origins: &Origins, paint: Paint, all: bool) -> Str
         let _ = writeln!(out, "{} in {} ({base})\n", paint.bold(&name), stage.identity.server);
         let before = out.len();
         for change in &stage.changes {
-            if all || !matches!(change.action, Action::Keep { .. } | Action::Settle) {
+            if all || !matches!(change.action, Action::Keep { .. }) {
                 change_text(&mut out, &view(change, origins), change, paint);
             }
         }
@@ -351,10 +310,35 @@ pub fn plan_text(plan: &Plan, origins: &Origins, paint: Paint, all: bool) -> Str
         if out.len() > before {
             out.push('\n');
         }
+        worked_out_here(&mut out, stage, paint);
     }
     out.push_str(&Summary::of(plan).text());
     out.push('\n');
     out
+}
+
+/// What no server was asked about, once for each reason.
+fn worked_out_here(out: &mut String, stage: &Stage, paint: Paint) {
+    let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
+    for change in &stage.changes {
+        let Certainty::Local(because) = &change.certain else { continue };
+        if *because == Because::NoDryRun {
+            continue;
+        }
+        let words = because_words(because);
+        match reasons.iter_mut().find(|(known, _)| *known == words) {
+            Some((_, addresses)) => addresses.push(change.address.to_string()),
+            None => reasons.push((words, vec![change.address.to_string()])),
+        }
+    }
+    for (words, addresses) in reasons {
+        let which = match addresses.as_slice() {
+            [one] => one.clone(),
+            more => format!("{} changes", more.len()),
+        };
+        out.push_str(&paint.dim(&format!("{which} worked out here, not by the server: {words}")));
+        out.push('\n');
+    }
 }
 
 fn change_text(out: &mut String, shown: &ChangeView, change: &Change, paint: Paint) {
@@ -368,9 +352,9 @@ fn change_text(out: &mut String, shown: &ChangeView, change: &Change, paint: Pai
         Action::Settle => (paint.dim("…"), String::new()),
         Action::Keep { why } => (paint.dim("="), format!(" let be: {why}")),
     };
+    // That nothing restarts is worth saying of what runs.
     let effect = if matches!(change.action, Action::Keep { .. })
-        || change.consequence == Consequence::Nothing
-            && matches!(change.action, Action::Create | Action::Delete | Action::Retire)
+        || change.consequence == Consequence::Nothing && change.key.role.as_str() != "workload"
     {
         String::new()
     } else {
@@ -383,18 +367,14 @@ fn change_text(out: &mut String, shown: &ChangeView, change: &Change, paint: Pai
             difference_text(out, difference, paint);
         }
     }
-    for cause in &shown.causes {
+    // What the whole was asked for needs no line at each part.
+    let asked = change.causes.iter().all(|cause| matches!(cause, Cause::Asked { .. }));
+    for cause in shown.causes.iter().filter(|_| !asked) {
         let told = shown.differences.iter().any(|difference| difference.written.as_deref() == Some(cause.as_str()));
         if whole || !told {
             out.push_str(&paint.dim(&format!("    {cause}")));
             out.push('\n');
         }
-    }
-    if let Some(because) =
-        shown.because.as_ref().filter(|_| !matches!(change.certain, Certainty::Local(Because::NoDryRun)))
-    {
-        out.push_str(&paint.dim(&format!("    worked out here: {because}")));
-        out.push('\n');
     }
     for needs in &shown.needs {
         let _ = writeln!(out, "    {} {needs}", paint.red("needs consent:"));

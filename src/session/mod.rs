@@ -82,6 +82,17 @@ impl Session {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
     }
 
+    /// Random bytes that nobody can guess.
+    ///
+    /// # Errors
+    /// When the machine has none.
+    pub fn random() -> io::Result<[u8; 32]> {
+        let mut bytes = [0; 32];
+        let random = rustls::crypto::ring::default_provider().secure_random;
+        random.fill(&mut bytes).map_err(|_| io::Error::other("the machine gives no random bytes"))?;
+        Ok(bytes)
+    }
+
     /// All of standard input.
     ///
     /// # Errors

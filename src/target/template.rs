@@ -27,12 +27,11 @@ impl Template {
     pub fn parse(name: &str, text: &str, origins: &Origins) -> Result<Self, Findings> {
         let documents = yaml::parse(text.as_bytes(), name, FileRole::Template, origins)?;
         let mut documents = documents.into_iter();
-        match (documents.next(), documents.next()) {
-            (Some(document), None) => Ok(Self { root: document.root }),
-            _ => {
-                let words = format!("the template {name} is not one document");
-                Err(Finding::new(&codes::TEMPLATE, Masked::words(words), Spot::NOWHERE).into())
-            }
+        if let (Some(document), None) = (documents.next(), documents.next()) {
+            Ok(Self { root: document.root })
+        } else {
+            let words = format!("the template {name} is not one document");
+            Err(Finding::new(&codes::TEMPLATE, Masked::words(words), Spot::NOWHERE).into())
         }
     }
 

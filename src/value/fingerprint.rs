@@ -102,7 +102,9 @@ fn feed(hash: &mut Sha256, node: &Node, keyring: &Keyring, secrets: &Secrets) {
         Value::Theirs(_) => part(b'o', b""),
         Value::List(items) => {
             part(b'l', &(items.len() as u64).to_be_bytes());
-            items.iter().for_each(|item| feed(hash, item, keyring, secrets));
+            for item in items {
+                feed(hash, item, keyring, secrets);
+            }
         }
         Value::Map(entries) => {
             part(b'm', &(entries.len() as u64).to_be_bytes());

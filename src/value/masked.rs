@@ -6,7 +6,9 @@ use std::fmt;
 ///
 /// It is made from [`Text`](super::Text) (parts that are secret become `‹secret #n›`), by
 /// [`Secrets::scrub`](super::Secrets::scrub) from text that is not ours, or from words of our own.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, schemars::JsonSchema)]
+#[derive(
+    Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(transparent)]
 pub struct Masked(Box<str>);
 

@@ -166,7 +166,9 @@ impl Node {
             visit(path, node);
             match &node.value {
                 Value::Map(entries) => {
-                    entries.iter().for_each(|(key, child)| step(child, &path.join(key.clone()), visit))
+                    for (key, child) in entries {
+                        step(child, &path.join(key.clone()), visit);
+                    }
                 }
                 Value::List(items) => {
                     items.iter().enumerate().for_each(|(i, child)| step(child, &path.join(i.to_string()), visit));

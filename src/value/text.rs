@@ -23,6 +23,9 @@ pub struct Mark {
     pub secret: Option<SecretId>,
 }
 
+/// A part of a text, and the mark it carries, if any.
+pub type Piece<'a> = (&'a str, Option<(Spot, Option<SecretId>)>);
+
 impl Text {
     /// A string all of which was written where it stands.
     pub fn new(text: impl Into<Box<str>>) -> Self {
@@ -37,6 +40,7 @@ impl Text {
     }
 
     /// This string, secret as a whole from now on; marks inside it are kept as sources by the caller's spot.
+    #[must_use]
     pub fn concealed(&self, name: &str, spot: Spot, secrets: &Secrets) -> Self {
         if self.text.is_empty() { self.clone() } else { Self::secret(&self.text, name, spot, secrets) }
     }
@@ -92,6 +96,7 @@ impl Text {
     }
 
     /// A part of the string with its marks. Out of range or inside a character: empty.
+    #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Self {
         let text = self.text.get(range.clone()).unwrap_or_default();
         let mut builder = TextBuilder::default();
@@ -115,7 +120,7 @@ impl Text {
     }
 
     /// The pieces in order: each a string and the mark it carries, if any.
-    pub fn pieces(&self) -> Vec<(&str, Option<(Spot, Option<SecretId>)>)> {
+    pub fn pieces(&self) -> Vec<Piece<'_>> {
         let mut out = Vec::new();
         let mut at = 0;
         for mark in self.marks() {

@@ -132,7 +132,7 @@ impl Reader<'_> {
                 Event::SequenceStart(_, anchor, tag) => {
                     let spot = self.spot(&span);
                     self.count(1, spot)?;
-                    self.no_complex_key(open.last(), spot)?;
+                    no_complex_key(open.last(), spot)?;
                     let tag = self.tag(tag.as_deref());
                     open.push(Open::Sequence {
                         spot,
@@ -147,7 +147,7 @@ impl Reader<'_> {
                 Event::MappingStart(_, anchor, tag) => {
                     let spot = self.spot(&span);
                     self.count(1, spot)?;
-                    self.no_complex_key(open.last(), spot)?;
+                    no_complex_key(open.last(), spot)?;
                     let tag = self.tag(tag.as_deref());
                     open.push(Open::Mapping {
                         spot,
@@ -260,14 +260,6 @@ impl Reader<'_> {
         }
     }
 
-    fn no_complex_key(&self, open: Option<&Open>, spot: Spot) -> Result<(), Finding> {
-        if let Some(Open::Mapping { key: None, .. }) = open {
-            return Err(Finding::new(&codes::KEY_NOT_STRING, "this key is not a string".into(), spot)
-                .help("a key is one word; put it in quotes if it begins with `{` or `[`"));
-        }
-        Ok(())
-    }
-
     fn key(
         &mut self,
         text: &str,
@@ -314,13 +306,13 @@ impl Reader<'_> {
                 (Some("str"), _) => string(),
                 (Some(kind @ ("int" | "float" | "bool" | "null")), _) => {
                     let value = resolve(text);
-                    let fits = match (&value, kind) {
+                    let fits = matches!(
+                        (&value, kind),
                         (Scalar::Integer(_) | Scalar::Unsigned(_), "int" | "float")
-                        | (Scalar::Float(_), "float")
-                        | (Scalar::Bool(_), "bool")
-                        | (Scalar::Null, "null") => true,
-                        _ => false,
-                    };
+                            | (Scalar::Float(_), "float")
+                            | (Scalar::Bool(_), "bool")
+                            | (Scalar::Null, "null")
+                    );
                     if !fits {
                         return Err(Finding::new(
                             &codes::BROKEN,
@@ -389,4 +381,12 @@ impl Reader<'_> {
     fn not_mergeable(&self, spot: Spot) -> Finding {
         Finding::new(&codes::BROKEN, "`<<` takes a mapping or a list of mappings".into(), spot)
     }
+}
+
+fn no_complex_key(open: Option<&Open>, spot: Spot) -> Result<(), Finding> {
+    if let Some(Open::Mapping { key: None, .. }) = open {
+        return Err(Finding::new(&codes::KEY_NOT_STRING, "this key is not a string".into(), spot)
+            .help("a key is one word; put it in quotes if it begins with `{` or `[`"));
+    }
+    Ok(())
 }

@@ -26,10 +26,10 @@ pub fn resolve(plain: &str) -> Scalar {
 fn number(plain: &str, first: u8) -> Option<Scalar> {
     let stripped: std::borrow::Cow<'_, str> =
         if plain.contains('_') { plain.replace('_', "").into() } else { plain.into() };
-    if first != b'.' {
-        if let Some(integer) = integer(&stripped) {
-            return Some(integer);
-        }
+    if first != b'.'
+        && let Some(integer) = integer(&stripped)
+    {
+        return Some(integer);
     }
     looks_like_float(&stripped).then(|| stripped.parse().ok().map(Scalar::Float)).flatten()
 }

@@ -9,12 +9,17 @@
 )]
 
 mod cli_bad_input;
+mod cli_deploy;
 mod cli_environment;
 mod cli_support;
 mod cli_usage;
 mod cluster;
 mod cluster_real;
 mod conformance;
+mod cut;
 mod layout;
+mod readme;
 mod registry;
+mod shop_real;
 mod support;
+mod trouble_real;

@@ -1,4 +1,5 @@
 //! Authentication: from a challenge and credentials to the header that opens a repository.
+#![allow(clippy::disallowed_methods, reason = "tokens and patience have deadlines")]
 
 use std::{
     collections::HashMap,
@@ -90,6 +91,7 @@ impl Access {
 
     /// The header for a repository; `None` while nothing is demanded, or nothing can be shown. `refused` says
     /// that the header before was not accepted, and for which scope one is wanted.
+    #[allow(clippy::option_option, reason = "not refused, refused, refused for want of a scope")]
     pub(super) async fn header(
         &self,
         repository: &str,

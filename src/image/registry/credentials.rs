@@ -106,11 +106,17 @@ impl fmt::Debug for Credential {
     }
 }
 
+/// Configuration files, each with the name it is shown under.
+type Documents = Vec<(Box<str>, Json)>;
+/// A helper program, and the registry it is asked about.
+type HelperQuestion = (String, String);
+type HelperAnswer = Result<Option<Proof>, Failure>;
+
 /// All credentials of a run, read once.
 pub(super) struct Keychain {
     sources: CredentialSources,
-    files: OnceCell<Result<Vec<(Box<str>, Json)>, Failure>>,
-    answers: tokio::sync::Mutex<HashMap<(String, String), Arc<OnceCell<Result<Option<Proof>, Failure>>>>>,
+    files: OnceCell<Result<Documents, Failure>>,
+    answers: tokio::sync::Mutex<HashMap<HelperQuestion, Arc<OnceCell<HelperAnswer>>>>,
 }
 
 impl Keychain {

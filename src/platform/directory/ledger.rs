@@ -34,6 +34,10 @@ impl DirectoryLedger {
 }
 
 impl Ledger for DirectoryLedger {
+    fn is_private(&self) -> bool {
+        false
+    }
+
     fn list<'a>(&'a self, application: &'a Application) -> Pending<'a, Result<Vec<EntryName>, Failure>> {
         Box::pin(async move {
             let entries = match std::fs::read_dir(self.folder(application)) {

@@ -216,16 +216,28 @@ pub(super) fn schedule(release: &Release, changes: &[Change]) -> Vec<Step> {
             ))
         })
         .collect();
-    for change in changes {
-        if matches!(change.action, Action::Delete | Action::Retire) {
-            steps.push(Step {
-                id: id(),
-                call: Call::Delete { cascade: Cascade::All },
-                carries: vec![change.key.clone()],
-                address: Some(change.address.clone()),
-                after: all.clone(),
-            });
-        }
+    let mut gone: Vec<&Change> =
+        changes.iter().filter(|change| matches!(change.action, Action::Delete | Action::Retire)).collect();
+    gone.sort_by_key(|change| rank(change));
+    for change in gone {
+        steps.push(Step {
+            id: id(),
+            call: Call::Delete { cascade: Cascade::All },
+            carries: vec![change.key.clone()],
+            address: Some(change.address.clone()),
+            after: all.clone(),
+        });
     }
     steps
+}
+
+/// What goes first: what runs, before what it needs; the mark of the whole set last, so that a removal that is
+/// cut off is still known to be one.
+fn rank(change: &Change) -> u8 {
+    match kind(&change.address) {
+        "Deployment" | "StatefulSet" | "DaemonSet" | "Job" | "CronJob" => 0,
+        "Service" | "NetworkPolicy" => 1,
+        _ if change.key.role.as_str() == "parent" => 3,
+        _ => 2,
+    }
 }

@@ -1,6 +1,8 @@
 //! `configs`, `secrets` and bind mounts of project files: objects that carry their content in their name, and
 //! how containers mount them.
 
+use std::fmt::Write as _;
+
 use super::{
     object::{Object, base64_of},
     storage::Mounts,
@@ -328,7 +330,7 @@ fn entry_name(path: &str) -> String {
             '/' => out.push_str("_s"),
             other => {
                 out.push_str("_u");
-                out.push_str(&format!("{:x}.", u32::from(other)));
+                let _ = write!(out, "{:x}.", u32::from(other));
             }
         }
     }

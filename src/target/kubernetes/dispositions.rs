@@ -216,15 +216,15 @@ pub(super) const TABLE: &[Disposition] = table! {
 
 /// The row of a path: the longest pattern that it is at or below.
 pub(super) fn row(path: &[&str]) -> Option<&'static Disposition> {
-    static BY_LENGTH: std::sync::LazyLock<HashMap<usize, Vec<(Vec<&'static str>, &'static Disposition)>>> =
-        std::sync::LazyLock::new(|| {
-            let mut map: HashMap<usize, Vec<_>> = HashMap::new();
-            for row in TABLE {
-                let steps: Vec<&str> = row.path.split('.').collect();
-                map.entry(steps.len()).or_default().push((steps, row));
-            }
-            map
-        });
+    type Rows = Vec<(Vec<&'static str>, &'static Disposition)>;
+    static BY_LENGTH: std::sync::LazyLock<HashMap<usize, Rows>> = std::sync::LazyLock::new(|| {
+        let mut map: HashMap<usize, Rows> = HashMap::new();
+        for row in TABLE {
+            let steps: Vec<&str> = row.path.split('.').collect();
+            map.entry(steps.len()).or_default().push((steps, row));
+        }
+        map
+    });
     (1..=path.len()).rev().find_map(|length| {
         let front = path.get(..length)?;
         BY_LENGTH.get(&length)?.iter().find_map(|(steps, row)| {

@@ -68,7 +68,7 @@ impl Translator<'_> {
                     .as_ref()
                     .and_then(|ip| ip.value.plain())
                     .is_some_and(|ip| ip.starts_with("127.") || ip == "::1");
-                (!local).then(|| Node { value: Value::Integer(number), from })
+                (!local).then_some(Node { value: Value::Integer(number), from })
             });
             let host = value.mode.as_ref().filter(|mode| mode.value.plain() == Some("host")).and(published.clone());
             add(
@@ -195,8 +195,8 @@ impl Translator<'_> {
     }
 
     fn publish(&mut self, name: &str, ports: &[Port], spot: Spot, inputs: Fingerprint) {
-        let own = self.settings.services.get(name).and_then(|settings| settings.publish.clone());
-        let Some(publish) = own.or_else(|| self.settings.kubernetes.publish.clone()) else { return };
+        let own = self.settings.services.get(name).and_then(|settings| settings.publish);
+        let Some(publish) = own.or(self.settings.kubernetes.publish) else { return };
         let published: Vec<Port> =
             ports.iter().filter(|port| port.published.is_some() && port.host.is_none()).cloned().collect();
         let kind = match publish.value {

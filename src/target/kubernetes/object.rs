@@ -150,7 +150,8 @@ impl Translator<'_> {
         for (key, node) in outer.entries() {
             inner.set(key.clone(), node.clone());
         }
-        let body = self.fill(object.template, &inner);
+        // Who asked for the object, where its parts have places of their own.
+        let body = Node { from: spot.into(), ..self.fill(object.template, &inner) };
         let address = self.address(object.kind, object.name);
         let resource = Resource {
             key: object.key.clone(),

@@ -206,9 +206,8 @@ impl Translator<'_> {
             let (first, second) =
                 text.split_once(':').map_or((text.as_str(), None), |(first, second)| (first, Some(second)));
             let from = own.value.sources(own.spot, &self.project.origins);
-            let number = |word: &str| word.parse::<i64>().ok().map(|id| Node { value: Value::Integer(id), from });
-            user = number(first);
-            group = second.and_then(number);
+            let number = |word: &str| Some(Node { value: Value::Integer(word.parse().ok()?), from });
+            (user, group) = (number(first), second.and_then(number));
             if user.is_none() || (second.is_some() && group.is_none()) {
                 let words = format!("`{}` is not a number", own.value.masked());
                 self.find(
@@ -244,7 +243,7 @@ impl Translator<'_> {
                     let options = selinux.get_or_insert_with(|| Node::map(from));
                     match value.split_once(':') {
                         Some((part @ ("user" | "role" | "type" | "level"), word)) => {
-                            options.set(part, Node::new(word, from))
+                            options.set(part, Node::new(word, from));
                         }
                         _ => options.set("type", Node::new("spc_t", from)),
                     }
@@ -282,18 +281,17 @@ impl Translator<'_> {
     fn pod_security(&mut self, name: &str, service: &Service) -> Option<Node> {
         let mut groups = Vec::new();
         for group in service.group_add.iter().flat_map(|all| &all.value) {
-            match group.value.plain().and_then(|text| text.parse::<i64>().ok()) {
-                Some(id) => groups.push(Node::new(id, group.spot)),
-                None => {
-                    let words = format!("`{}` is not a number", group.value.masked());
-                    self.find(
-                        &codes::USER_NAME,
-                        words,
-                        group.spot,
-                        &format!("services.{name}.group_add"),
-                        "write the number that the group has in the image",
-                    );
-                }
+            if let Some(id) = group.value.plain().and_then(|text| text.parse::<i64>().ok()) {
+                groups.push(Node::new(id, group.spot))
+            } else {
+                let words = format!("`{}` is not a number", group.value.masked());
+                self.find(
+                    &codes::USER_NAME,
+                    words,
+                    group.spot,
+                    &format!("services.{name}.group_add"),
+                    "write the number that the group has in the image",
+                );
             }
         }
         let sysctls = service.sysctls.as_ref().map(|all| {
@@ -435,13 +433,12 @@ impl Translator<'_> {
                 }
                 Some(expression)
             });
-            match expression {
-                Some(expression) => expressions.push(expression),
-                None => {
-                    let words = format!("the constraint `{}` cannot be said", constraint.value.masked());
-                    let at = format!("services.{name}.deploy.placement.constraints");
-                    self.find(&codes::UNSUPPORTED, words, constraint.spot, &at, "use a label of the nodes");
-                }
+            if let Some(expression) = expression {
+                expressions.push(expression)
+            } else {
+                let words = format!("the constraint `{}` cannot be said", constraint.value.masked());
+                let at = format!("services.{name}.deploy.placement.constraints");
+                self.find(&codes::UNSUPPORTED, words, constraint.spot, &at, "use a label of the nodes");
             }
         }
         if expressions.is_empty() {

@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Mounts {
     volumes: Vec<Node>,
-    mounts: Vec<Node>,
+    mounted: Vec<Node>,
     names: Vec<String>,
 }
 
@@ -26,7 +26,7 @@ impl Mounts {
 
     /// `volumeMounts` of the container.
     pub(super) fn mounts(&self) -> Option<Node> {
-        (!self.mounts.is_empty()).then(|| Node::new(self.mounts.clone(), Sources::NONE))
+        (!self.mounted.is_empty()).then(|| Node::new(self.mounted.clone(), Sources::NONE))
     }
 
     fn name(&mut self, wanted: &str) -> String {
@@ -58,7 +58,7 @@ impl Mounts {
         if read_only {
             mount.set("readOnly", Node::new(true, from));
         }
-        self.mounts.push(mount);
+        self.mounted.push(mount);
     }
 
     /// One entry of a ConfigMap or Secret as one file.
@@ -252,7 +252,7 @@ impl Translator<'_> {
             for option in options.split(',').filter(|option| !option.is_empty()) {
                 match option.split_once('=') {
                     Some(("size", amount)) => {
-                        size = memory_amount(amount).map(|bytes| Node::new(quantity(bytes), from))
+                        size = memory_amount(amount).map(|bytes| Node::new(quantity(bytes), from));
                     }
                     _ if ["rw", "noexec", "nosuid", "nodev", "exec"].contains(&option) => {}
                     _ => {
@@ -336,27 +336,18 @@ impl Translator<'_> {
                     mounts.mount(&name, path, read_only, None, from);
                     return;
                 }
-                match failed {
-                    Some(why) => {
-                        let words = format!("{} cannot be carried along: {why}", source.value.masked());
-                        self.find(
-                            &codes::NO_CONTENT,
-                            words,
-                            source.spot,
-                            &at,
-                            "use a volume, or clear it in the overlay with `!reset`",
-                        );
-                    }
-                    None => {
-                        let words = format!("{} is a path of the host", source.value.masked());
-                        self.find(
-                            &codes::HOST_PATH,
-                            words,
-                            source.spot,
-                            &at,
-                            "use a volume, or set `hostPaths: allow`",
-                        );
-                    }
+                if let Some(why) = failed {
+                    let words = format!("{} cannot be carried along: {why}", source.value.masked());
+                    self.find(
+                        &codes::NO_CONTENT,
+                        words,
+                        source.spot,
+                        &at,
+                        "use a volume, or clear it in the overlay with `!reset`",
+                    );
+                } else {
+                    let words = format!("{} is a path of the host", source.value.masked());
+                    self.find(&codes::HOST_PATH, words, source.spot, &at, "use a volume, or set `hostPaths: allow`");
                 }
             }
             "image" => {

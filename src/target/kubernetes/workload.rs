@@ -31,7 +31,7 @@ impl Translator<'_> {
         let mode = service.deploy.as_ref().and_then(|deploy| deploy.value.mode.as_ref());
         let word = mode.and_then(|mode| mode.value.plain()).unwrap_or("replicated").to_owned();
         let after = self.after(service);
-        let settles = self.settles(service, image);
+        let settles = settles(service, image);
         if self.is_job(name) {
             self.job(name, service, spot, image, inputs, after);
             return;
@@ -209,10 +209,10 @@ impl Translator<'_> {
             })
             .collect()
     }
+}
 
-    fn settles(&self, service: &Service, image: &PinnedImage) -> Condition {
-        let checked = service.healthcheck.is_some()
-            || image.configuration.as_ref().is_some_and(|configuration| configuration.healthcheck.is_some());
-        if checked { Condition::Healthy } else { Condition::Started }
-    }
+fn settles(service: &Service, image: &PinnedImage) -> Condition {
+    let checked = service.healthcheck.is_some()
+        || image.configuration.as_ref().is_some_and(|configuration| configuration.healthcheck.is_some());
+    if checked { Condition::Healthy } else { Condition::Started }
 }
