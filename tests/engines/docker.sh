@@ -11,16 +11,11 @@ ip link set transship1 up
 # Where Docker has to switch forwarding on, it forbids it to everybody else.
 echo 1 >/proc/sys/net/ipv4/ip_forward
 mkdir -p "$run/docker"
-if ! running dockerd; then
-  sweep dockerd
-  leave "$volatile/docker"
-  rm -f "$volatile/docker.pid"
-fi
 put "$run/docker.json" <<END
 {}
 END
-start dockerd dockerd --host "$socket" --data-root "$run/docker" --exec-root "$volatile/docker" \
-  --pidfile "$volatile/docker.pid" --config-file "$run/docker.json" --bridge transship1 \
+start dockerd dockerd --host "$socket" --data-root "$run/docker" --exec-root "$volatile/dockerd" \
+  --pidfile "$volatile/dockerd/docker.pid" --config-file "$run/docker.json" --bridge transship1 \
   --default-address-pool base=10.90.0.0/16,size=24 --shutdown-timeout 3
 engine() { "$docker" --host "$socket" "$@"; }
 ready dockerd 30 engine info
