@@ -10,16 +10,10 @@ package ip iproute2
 package openssl openssl
 build "$here/kubernetes" kubernetes "-X k8s.io/component-base/version.gitVersion=$version -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=$(echo "$version" | cut -d. -f2)"
 build "$here/coredns" coredns
-build "$here/images/pause" pause
-pause=$(readlink "$bin/pause").digest
-if ! [ -f "$pause" ] || ! holds pause:1 "$(cat "$pause")"; then
-  "$here/images/push" "$REGISTRY/pause:1" '{"Entrypoint": ["/pause"]}' "$bin/pause:/pause" >"$pause.new"
-  mv "$pause.new" "$pause"
-fi
 for name in etcd kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet kubectl; do
   [ -L "$bin/$name" ] || ln -sf kubernetes "$bin/$name"
 done
-mkdir -p "$run"/{etcd,containerd,kubelet,cni,pki}
+mkdir -p "$run"/{etcd,containerd,kubelet,cni,hosts,pki}
 ip link show transship0 >/dev/null 2>&1 || ip link add transship0 type bridge
 ip address replace "$address/16" dev transship0
 ip link set transship0 up
@@ -47,6 +41,8 @@ state = "$volatile/containerd"
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
       Root = "$volatile/containerd/runc"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "$run/hosts"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "$run/cni"
@@ -58,11 +54,6 @@ put "$run/cni/10-transship.conflist" <<END
             "ranges": [[{"subnet": "10.88.0.0/16", "rangeStart": "10.88.1.1", "gateway": "$address"}]]}},
   {"type": "portmap", "capabilities": {"portMappings": true}}]}
 END
-# What ran in containers when the runtime ended is started anew by the kubelet.
-if ! running containerd; then
-  sweep containerd
-  leave "$volatile/containerd"
-fi
 start containerd containerd --config "$run/containerd.toml"
 # An API server that was told to end while its store is gone drains for a minute, and holds its port.
 running etcd || stop KILL kube-apiserver

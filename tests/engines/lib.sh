@@ -29,27 +29,49 @@ running() {
   pid=$(cat "$run/$1.pid" 2>/dev/null) && [ -n "$pid" ] && grep -qsz "^$mark/$1\$" "/proc/$pid/environ"
 }
 
-# sweep [NAME]: ends what descends from the process of this name, or of any.
+# sweep [NAME]: ends what descends from the process of this name, or of any; without a name, also what works in the
+# directory of the engines.
 sweep() {
   local found
   found=$(grep -lsz "^$mark/${1:+$1\$}" /proc/[0-9]*/environ || true)
+  [ $# -gt 0 ] || found+=" $(find /proc/[0-9]*/cwd -maxdepth 0 -lname "$run" 2>/dev/null || true)"
   for found in $found; do
     found=${found#/proc/}
-    kill -KILL "${found%/environ}" 2>/dev/null || true
+    kill -KILL "${found%%/*}" 2>/dev/null || true
   done
 }
 
-# start NAME COMMAND…: in the background, with a log, once.
+# start NAME COMMAND…: in the background, with a log, once, and anew where the command or its settings have changed.
+# Containers that an earlier one ran, whose state is in $volatile/NAME, end.
 start() {
-  local name=$1
-  running "$name" && return
+  local name=$1 described
   shift
+  described=$(describe "$@")
+  if running "$name"; then
+    [ "$described" != "$(cat "$run/$name.described" 2>/dev/null)" ] || return 0
+    say "$name has other settings now"
+    stop TERM "$name"
+  fi
   say "starting $name"
   sweep "$name"
+  leave "$volatile/$name"
   [ ! -f "$run/$name.log" ] || mv "$run/$name.log" "$run/$name.log.before"
   printf '%q ' "$@" >"$run/$name.command"
+  echo "$described" >"$run/$name.described"
   (cd "$run" && exec env "$mark/$name" setsid "$@" >"$run/$name.log" 2>&1 </dev/null) &
   echo $! >"$run/$name.pid"
+}
+
+# describe COMMAND…: a hash of it, the program it stands for, and the files it is given.
+describe() {
+  local word
+  for word in "$@"; do
+    echo "$word"
+    case $word in
+      "$bin"/*) readlink -f "$word" ;;
+      "$run"/*) [ ! -f "$word" ] || cat "$word" ;;
+    esac
+  done | sha256sum
 }
 
 # stop SIGNAL NAME…: all at once; who does not listen for six seconds is killed.
