@@ -148,7 +148,7 @@ async fn interrupted() -> Exit {
 
 async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
     match command {
-        Command::Config(arguments) => config::run(context, &arguments),
+        Command::Config(arguments) => config::run(context, &arguments).await,
         Command::Lock(arguments) => lock::run(context, &arguments).await,
         Command::Render(arguments) => render::run(context, &arguments).await,
         Command::Diff(arguments) => diff::run(context, &arguments).await,
@@ -271,6 +271,7 @@ impl Context {
 /// JSON Schemas of every document this command line prints, by file name.
 pub fn schemas() -> Vec<(&'static str, serde_json::Value)> {
     let mut all = report::schemas();
+    all.push(("provenance", schemars::schema_for!(crate::compose::ProvenanceDocument).to_value()));
     all.push(("transship.yaml", crate::environment::schema()));
     all
 }

@@ -127,8 +127,10 @@ fn apply(tree: &mut Tree, form: Form, raw: bool, at: &At<'_>) -> Result<(), Find
             if matches!(tree.value, Scalar::Text(_)) {
                 *tree = Tree::new(Scalar::Sequence(vec![std::mem::take(tree)]), spot);
             }
-            let kind = tree.clone();
-            let Some(items) = tree.as_sequence_mut() else { return Err(wrong(&kind, "a path or a list", at)) };
+            if tree.as_sequence().is_none() {
+                return Err(wrong(tree, "a path or a list", at));
+            }
+            let Some(items) = tree.as_sequence_mut() else { return Ok(()) };
             for item in items {
                 if matches!(item.value, Scalar::Text(_)) {
                     let spot = item.spot;
@@ -230,10 +232,10 @@ fn apply(tree: &mut Tree, form: Form, raw: bool, at: &At<'_>) -> Result<(), Find
             Scalar::Mapping(mapping) => {
                 for (key, entry) in &mut mapping.entries {
                     let spot = entry.key;
-                    let kind = entry.tree.clone();
-                    let Some(dependency) = entry.tree.as_mapping_mut() else {
-                        return Err(wrong(&kind, "a mapping", &at.key(key)));
-                    };
+                    if entry.tree.as_mapping().is_none() {
+                        return Err(wrong(&entry.tree, "a mapping", &at.key(key)));
+                    }
+                    let Some(dependency) = entry.tree.as_mapping_mut() else { continue };
                     if !dependency.contains("condition") {
                         dependency.set("condition", Tree::text("service_started", spot));
                     }
@@ -294,8 +296,10 @@ fn apply(tree: &mut Tree, form: Form, raw: bool, at: &At<'_>) -> Result<(), Find
             if tree.is_null() {
                 return Ok(());
             }
-            let kind = tree.clone();
-            let Some(resource) = tree.as_mapping_mut() else { return Err(wrong(&kind, "a mapping", at)) };
+            if tree.as_mapping().is_none() {
+                return Err(wrong(tree, "a mapping", at));
+            }
+            let Some(resource) = tree.as_mapping_mut() else { return Ok(()) };
             let Some(external) = resource.get("external").filter(|external| external.as_mapping().is_some()).cloned()
             else {
                 return Ok(());

@@ -75,7 +75,7 @@ fn substitute_into(
     Ok(())
 }
 
-fn name_length(text: &str) -> usize {
+pub(super) fn name_length(text: &str) -> usize {
     let first = text.bytes().next().is_some_and(|b| b == b'_' || b.is_ascii_alphabetic());
     if first { text.bytes().take_while(|b| *b == b'_' || b.is_ascii_alphanumeric()).count() } else { 0 }
 }
@@ -144,7 +144,7 @@ fn braced<'t>(
 
 /// Where the brace that closes `${` stands in what follows the name. The character right behind an opening
 /// brace is passed over unseen.
-fn balanced(text: &str) -> Option<usize> {
+pub(super) fn balanced(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut open = 1_i32;
     let mut index = 0;

@@ -120,8 +120,7 @@ impl Merger<'_> {
         if later == earlier || !earlier.is_somewhere() {
             return later;
         }
-        let made_of = self.origins.origin(later).map(|origin| origin.made_of).unwrap_or_default();
-        self.origins.derive(later, Some(earlier), made_of)
+        self.origins.displacing(later, earlier)
     }
 
     fn mappings(&self, mut a: Mapping, b: Mapping, rules: Rules<'_>, at: &At<'_>) -> Result<Mapping, Finding> {

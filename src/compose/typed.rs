@@ -1,11 +1,15 @@
 //! Every value in the form that the reference's types give it: durations and sizes as it prints them, command
 //! lines as words, lists of pairs as mappings; what is empty is left out (compose.md, sections 4 and 7).
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{hash::BuildHasherDefault, sync::LazyLock};
 
 use indexmap::IndexMap;
 
-use super::{codes, interpolate, short, table::At, units};
+use super::{
+    codes, interpolate, short,
+    table::{At, Fnv, Known},
+    units,
+};
 use crate::{
     diagnostic::Finding,
     value::{Masked, Spot, Text},
@@ -97,10 +101,10 @@ pub(super) enum Kind {
     Map(&'static str),
 }
 
-pub(super) type Fields = IndexMap<&'static str, Kind>;
+pub(super) type Fields = IndexMap<&'static str, Kind, BuildHasherDefault<Fnv>>;
 
-static FIELDS: LazyLock<HashMap<&'static str, Fields>> = LazyLock::new(|| {
-    let mut types: HashMap<&'static str, Fields> = HashMap::new();
+static FIELDS: LazyLock<Known<&'static str, Fields>> = LazyLock::new(|| {
+    let mut types: Known<&'static str, Fields> = Known::default();
     for line in TYPES.lines().filter(|line| !line.is_empty()) {
         let mut words = line.split_whitespace();
         let Some(name) = words.next() else { continue };

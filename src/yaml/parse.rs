@@ -370,7 +370,9 @@ impl Reader<'_> {
             };
             for source in sources {
                 for (name, entry) in source.entries {
-                    mapping.entries.entry(name).or_insert(entry);
+                    if !mapping.entries.contains_key(&name) {
+                        mapping.entries.insert(name, entry);
+                    }
                 }
             }
         }

@@ -15,6 +15,8 @@ mod cli_support;
 mod cli_usage;
 mod cluster;
 mod cluster_real;
+
+mod config_modes;
 mod conformance;
 mod cut;
 mod layout;
