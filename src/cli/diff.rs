@@ -7,7 +7,7 @@ use super::{
     arguments::Where,
     journey::{Agreed, Aim, Journey, Looked},
 };
-use crate::report::{PlanDocument, plan_text};
+use crate::report::{PlanDocument, PlanStyle, plan_text};
 
 /// What it understands.
 #[derive(Args, Debug)]
@@ -29,7 +29,7 @@ pub struct Arguments {
 }
 
 /// How changes are shown.
-#[derive(Args, Clone, Copy, Debug, Default)]
+#[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Shown {
     /// End with 2 when there are changes.
     #[arg(long)]
@@ -37,6 +37,21 @@ pub(super) struct Shown {
     /// Also show what is let be.
     #[arg(long)]
     pub(super) all: bool,
+    /// Lines shown around what differs in a text of many lines.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub(super) lines: usize,
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        Self { exit_code: false, all: false, lines: 2 }
+    }
+}
+
+impl Shown {
+    pub(super) const fn style(self, context: &Context) -> PlanStyle {
+        PlanStyle { paint: context.paint(), all: self.all, lines: self.lines }
+    }
 }
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
@@ -54,7 +69,7 @@ impl Context {
         if self.output.json() {
             self.output.document(&PlanDocument::new(plan, &self.origins, looked.findings.clone()))?;
         } else {
-            self.output.result(&plan_text(plan, &self.origins, self.paint(), shown.all))?;
+            self.output.result(&plan_text(plan, &self.origins, shown.style(self)))?;
         }
         self.unseen(looked);
         if plan.is_blocked() {

@@ -182,7 +182,7 @@ impl Context {
     }
 
     /// Colours of results.
-    fn paint(&self) -> report::Paint {
+    const fn paint(&self) -> report::Paint {
         report::Paint(self.output.color)
     }
 

@@ -14,7 +14,7 @@ pub use document::{EnvironmentView, EnvironmentsDocument, ErrorDocument, LockDoc
 pub use explain::{AttributeView, CodeView, CoverageView, ExplainDocument};
 pub use manifest::{ManifestView, RenderDocument};
 pub use outcome::{AppliedView, ApplyDocument, StateView, outcome_text};
-pub use plan::{BlockedView, ChangeView, DestinationView, DifferenceView, PlanDocument, Summary, plan_text};
+pub use plan::{BlockedView, ChangeView, DestinationView, DifferenceView, PlanDocument, PlanStyle, Summary, plan_text};
 pub use saved::saved_text;
 pub use status::{LockView, PlaceStatusView, RevisionView, StatusDocument};
 pub use style::Paint;

@@ -283,9 +283,20 @@ fn refusal_words(refusal: &Refusal) -> String {
     }
 }
 
+/// How a plan is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanStyle {
+    /// With colours or without.
+    pub paint: Paint,
+    /// Also what is let be.
+    pub all: bool,
+    /// Lines around what differs in a text of many lines.
+    pub lines: usize,
+}
+
 /// A plan for people: each change with its fields, where each was written, and what it does to what runs.
-/// `all` also shows what is let be.
-pub fn plan_text(plan: &Plan, origins: &Origins, paint: Paint, all: bool) -> String {
+pub fn plan_text(plan: &Plan, origins: &Origins, style: PlanStyle) -> String {
+    let PlanStyle { paint, all, .. } = style;
     let mut out = String::new();
     for stage in &plan.stages {
         let environment = &plan.application.environment;
@@ -296,7 +307,7 @@ pub fn plan_text(plan: &Plan, origins: &Origins, paint: Paint, all: bool) -> Str
         let before = out.len();
         for change in &stage.changes {
             if all || !matches!(change.action, Action::Keep { .. }) {
-                change_text(&mut out, &view(change, origins), change, paint);
+                change_text(&mut out, &view(change, origins), change, style);
             }
         }
         for blocked in stage.blocked.iter().map(|blocked| blocked_view(blocked, origins)) {
@@ -341,7 +352,8 @@ fn worked_out_here(out: &mut String, stage: &Stage, paint: Paint) {
     }
 }
 
-fn change_text(out: &mut String, shown: &ChangeView, change: &Change, paint: Paint) {
+fn change_text(out: &mut String, shown: &ChangeView, change: &Change, style: PlanStyle) {
+    let paint = style.paint;
     let (sign, after) = match &change.action {
         Action::Create => (paint.green("+"), String::new()),
         Action::Update => (paint.yellow("~"), String::new()),
@@ -364,7 +376,7 @@ fn change_text(out: &mut String, shown: &ChangeView, change: &Change, paint: Pai
     let whole = matches!(change.action, Action::Create | Action::Delete | Action::Retire);
     if !whole {
         for difference in &shown.differences {
-            difference_text(out, difference, paint);
+            difference_text(out, difference, style);
         }
     }
     // What the whole was asked for needs no line at each part.
@@ -381,7 +393,8 @@ fn change_text(out: &mut String, shown: &ChangeView, change: &Change, paint: Pai
     }
 }
 
-fn difference_text(out: &mut String, difference: &DifferenceView, paint: Paint) {
+fn difference_text(out: &mut String, difference: &DifferenceView, style: PlanStyle) {
+    let paint = style.paint;
     let one_line = |text: &Masked| text.as_str().lines().count() <= 1 && text.as_str().chars().count() <= 60;
     let short = difference.before.iter().chain(&difference.after).all(one_line);
     match (&difference.before, &difference.after) {
@@ -405,7 +418,7 @@ fn difference_text(out: &mut String, difference: &DifferenceView, paint: Paint) 
             let (before, after) = (before.clone().unwrap_or_default(), after.clone().unwrap_or_default());
             for hunk in similar::TextDiff::from_lines(before.as_str(), after.as_str())
                 .unified_diff()
-                .context_radius(2)
+                .context_radius(style.lines)
                 .iter_hunks()
             {
                 for line in hunk.iter_changes() {

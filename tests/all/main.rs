@@ -23,5 +23,6 @@ mod layout;
 mod readme;
 mod registry;
 mod shop_real;
+mod source;
 mod support;
 mod trouble_real;
