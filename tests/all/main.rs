@@ -15,6 +15,8 @@ mod cli_usage;
 mod cluster;
 mod cluster_real;
 mod conformance;
+mod coverage;
+mod fixtures;
 mod layout;
 mod registry;
 mod support;
