@@ -18,7 +18,9 @@ mod cluster_real;
 
 mod config_modes;
 mod conformance;
+mod coverage;
 mod cut;
+mod fixtures;
 mod layout;
 mod readme;
 mod registry;

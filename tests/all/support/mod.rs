@@ -9,3 +9,4 @@ pub mod memory_place;
 pub mod releases;
 pub mod scripted_registry;
 pub mod shop;
+pub mod translated;
