@@ -97,7 +97,9 @@ fn resolve(
     let place = Place { absolute: found.directory.clone(), base: found.directory.clone() };
     let mut tree = loader.model(&found.files, &place, &variables, &[], !request.skip.path_resolution)?;
     if tree.as_mapping().is_none_or(|root| root.entries.is_empty()) {
-        return Err(Finding::new(&codes::EMPTY, "the files declare nothing".into(), Spot::NOWHERE).into());
+        return Err(Finding::new(&codes::EMPTY, "the files declare nothing".into(), Spot::NOWHERE)
+            .help("declare a service: `services: {web: {image: …}}`")
+            .into());
     }
     if !request.skip.normalization {
         normalize::normalize(&mut tree, &name.value, &variables)?;
@@ -242,9 +244,10 @@ fn environment_files(tree: &mut Tree, files: &dyn Files, variables: &Variables, 
                 Some("raw") => dotenv::read_raw(path, path_shown, files, variables),
                 Some(format) => Err(Finding::new(
                     &codes::INVALID_VALUE,
-                    Masked::words(format!("`{format}` is no format of such a file: leave it out, or write `raw`")),
-                    item.spot,
-                )),
+                    Masked::words(format!("`{format}` is no format of such a file")),
+                    item.get("format").map_or(item.spot, |format| format.spot),
+                )
+                .help("leave it out, or write `raw`")),
             };
             let assignments = assignments.map_err(|finding| finding.at(format!("services.{name}.env_file")))?;
             for (key, value) in assignments {

@@ -21,6 +21,7 @@ mod order;
 mod paths;
 mod placeholders;
 mod provenance;
+mod remedy;
 mod render;
 mod request;
 mod schema;

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::LazyLock};
 
 use super::{
-    codes,
+    codes, remedy,
     table::{At, Known},
 };
 use crate::{
@@ -342,10 +342,8 @@ impl Checker {
                             } else {
                                 format!("`{key}` is no name: use letters, digits, `.`, `_` and `-`")
                             };
-                            self.refuse(
-                                Finding::new(&codes::INVALID_VALUE, Masked::words(words), entry.key),
-                                &at.key(key),
-                            );
+                            let finding = Finding::new(&codes::INVALID_VALUE, Masked::words(words), entry.key);
+                            self.refuse(finding.help("give it another name"), &at.key(key));
                         }
                         self.check(&entry.tree, value, &at.key(key), entry.key);
                     }
@@ -404,7 +402,8 @@ impl Checker {
         for required in &part.required {
             if !mapping.contains(required) {
                 let words = format!("the key `{required}` is missing here");
-                self.refuse(Finding::new(&codes::MISSING_KEY, Masked::words(words), spot), at);
+                let finding = Finding::new(&codes::MISSING_KEY, Masked::words(words), spot);
+                self.refuse(finding.help(Masked::words(format!("add `{required}: …`"))), at);
             }
         }
     }
@@ -448,7 +447,8 @@ impl Checker {
             }
             _ => format!("{wanted} is wanted here, not {}", article(tree.kind())),
         };
-        self.refuse(Finding::new(&codes::WRONG_TYPE, Masked::words(words), spot), at);
+        let finding = Finding::new(&codes::WRONG_TYPE, Masked::words(words), spot);
+        self.refuse(remedy::write_instead(finding, &wanted, tree), at);
     }
 }
 

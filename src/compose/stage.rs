@@ -17,7 +17,7 @@ use super::{
 use crate::{
     diagnostic::{Finding, Findings},
     value::{FileRole, Masked, Origins, Spot},
-    yaml::{self, Mapping, Scalar, Tag, Tree},
+    yaml::{self, Mapping, Scalar, Suspicion, Tag, Tree},
 };
 
 /// Everything that stays the same while one application is loaded.
@@ -147,6 +147,9 @@ impl Loader<'_> {
             let bytes = self.files.read(path).map_err(|error| codes::unreadable(&shown, &error))?;
             yaml::parse(&bytes, &shown, FileRole::Compose, &self.origins)?
         };
+        for document in &documents {
+            self.findings.extend(suspicious(&document.suspicious));
+        }
         let documents = Arc::new(documents);
         self.read.insert(path.to_owned(), Arc::clone(&documents));
         Ok(documents)
@@ -206,7 +209,9 @@ impl Loader<'_> {
             }
             if root.as_mapping().is_none() {
                 let words = if root.is_null() { "the file is empty" } else { "a Compose file is a mapping" };
-                return Err(Finding::new(&codes::NOT_A_MAPPING, words.into(), root.spot).into());
+                return Err(Finding::new(&codes::NOT_A_MAPPING, words.into(), root.spot)
+                    .help("begin it with `services:`")
+                    .into());
             }
             if !self.skip.interpolation {
                 interpolate(&mut root, variables, &mut self.findings)?;
@@ -223,7 +228,7 @@ impl Loader<'_> {
                 Extender { loader: self, place, variables, resets: &resets }.apply(&mut root, path)?;
             }
             model = merge(model, root, &self.origins)?;
-            unique::enforce(&mut model, &self.origins)?;
+            unique::enforce(&mut model, &self.origins, &mut self.findings)?;
             if stages.validate {
                 if !self.skip.validation {
                     let findings = schema::validate(&model);
@@ -238,7 +243,7 @@ impl Loader<'_> {
             }
             canonical::canonical(&mut model, self.skip.interpolation)?;
             canonical::omit_empty(&mut model);
-            unique::enforce(&mut model, &self.origins)?;
+            unique::enforce(&mut model, &self.origins, &mut self.findings)?;
             last = resets;
         }
         Ok((model, last))
@@ -268,6 +273,21 @@ pub(super) fn relative_to(from: &str, to: &str) -> String {
     let mut steps: Vec<&str> = vec![".."; from.len() - common];
     steps.extend(to.get(common..).unwrap_or_default());
     if steps.is_empty() { ".".to_owned() } else { steps.join("/") }
+}
+
+/// Legal values that other readers take for something else.
+fn suspicious(all: &[(Spot, Suspicion)]) -> Findings {
+    let mut findings = Findings::new();
+    for (spot, suspicion) in all {
+        let words = match suspicion {
+            Suspicion::Octal(number) => format!("this is the number {number}: a leading zero makes it octal"),
+            Suspicion::Word => "this is a string here; other readers take it for true or false".to_owned(),
+            Suspicion::Sexagesimal => "this is a string here; other readers take it for a number of base 60".to_owned(),
+        };
+        let finding = Finding::new(&codes::SUSPICIOUS, Masked::words(words), *spot);
+        findings.push(finding.help("put it in quotes, or write the number that is meant"));
+    }
+    findings
 }
 
 /// Infinity and "not a number" cannot be said in JSON, so the reference refuses them anywhere.

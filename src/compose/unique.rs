@@ -7,7 +7,7 @@ use super::{
     table::{At, Table},
 };
 use crate::{
-    diagnostic::Finding,
+    diagnostic::{Finding, Findings},
     value::{Masked, Origins},
     yaml::{Scalar, Tree},
 };
@@ -60,22 +60,28 @@ static RULES: LazyLock<Table<Index>> = LazyLock::new(|| {
 });
 
 /// Enforces uniqueness in a whole model.
-pub(super) fn enforce(root: &mut Tree, origins: &Origins) -> Result<(), Finding> {
-    walk(root, &RULES, origins, &At::ROOT)
+pub(super) fn enforce(root: &mut Tree, origins: &Origins, findings: &mut Findings) -> Result<(), Finding> {
+    walk(root, &RULES, origins, &At::ROOT, findings)
 }
 
-fn walk(tree: &mut Tree, table: &Table<Index>, origins: &Origins, at: &At<'_>) -> Result<(), Finding> {
+fn walk(
+    tree: &mut Tree,
+    table: &Table<Index>,
+    origins: &Origins,
+    at: &At<'_>,
+    findings: &mut Findings,
+) -> Result<(), Finding> {
     match &mut tree.value {
         Scalar::Mapping(mapping) => {
             for (key, entry) in &mut mapping.entries {
                 if let Some(next) = table.step(key) {
-                    walk(&mut entry.tree, next, origins, &at.key(key))?;
+                    walk(&mut entry.tree, next, origins, &at.key(key), findings)?;
                 }
             }
         }
         Scalar::Sequence(items) => {
             if let Some(index) = table.rule() {
-                *items = unique(std::mem::take(items), *index, origins, at)?;
+                *items = unique(std::mem::take(items), *index, origins, at, findings)?;
             }
         }
         _ => {}
@@ -85,10 +91,16 @@ fn walk(tree: &mut Tree, table: &Table<Index>, origins: &Origins, at: &At<'_>) -
 
 /// `k=v` items by their key.
 pub(super) fn by_key(items: Vec<Tree>, origins: &Origins, at: &At<'_>) -> Result<Vec<Tree>, Finding> {
-    unique(items, Index::KeyValue, origins, at)
+    unique(items, Index::KeyValue, origins, at, &mut Findings::new())
 }
 
-fn unique(items: Vec<Tree>, index: Index, origins: &Origins, at: &At<'_>) -> Result<Vec<Tree>, Finding> {
+fn unique(
+    items: Vec<Tree>,
+    index: Index,
+    origins: &Origins,
+    at: &At<'_>,
+    findings: &mut Findings,
+) -> Result<Vec<Tree>, Finding> {
     // The place in the result that each item takes.
     let mut places = Vec::with_capacity(items.len());
     let mut count = 0;
@@ -109,6 +121,13 @@ fn unique(items: Vec<Tree>, index: Index, origins: &Origins, at: &At<'_>) -> Res
     for (mut item, place) in items.into_iter().zip(places) {
         match out.get_mut(place) {
             Some(slot) => {
+                let file = |spot| origins.place(spot).map(|place| place.file);
+                if file(slot.spot).is_some_and(|first| file(item.spot) == Some(first)) {
+                    let finding = Finding::new(&codes::SHADOWED, "only this one counts".into(), item.spot);
+                    findings.push(
+                        finding.at(at.to_string()).label(slot.spot, "not this one").help("remove one of the two"),
+                    );
+                }
                 item.spot = origins.displacing(item.spot, slot.spot);
                 *slot = item;
             }
@@ -137,9 +156,9 @@ fn key_of(item: &Tree, index: Index) -> Result<Cow<'_, str>, Finding> {
         (Scalar::Mapping(mapping), Index::EnvFile) => {
             mapping.get("path").and_then(Tree::raw).map(Cow::from).ok_or_else(|| missing("path"))
         }
-        (Scalar::Text(text), Index::Volume) => {
-            short::volume(text.raw()).map(|volume| volume.target.into()).map_err(|why| short::refused(why, item.spot))
-        }
+        (Scalar::Text(text), Index::Volume) => short::volume(text.raw())
+            .map(|volume| volume.target.into())
+            .map_err(|why| short::refused_volume(why, item.spot)),
         (Scalar::Text(text), Index::Device) => {
             let mut parts = text.raw().split(':');
             let first = parts.next().unwrap_or_default();

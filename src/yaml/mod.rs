@@ -10,7 +10,7 @@ mod tree;
 mod write;
 
 pub use entries::Entries;
-pub use parse::{Document, parse};
+pub use parse::{Document, Suspicion, parse};
 pub use plain::Plain;
 pub use scalar::{go_float, resolve};
 pub use tree::{Entry, Mapping, Scalar, Tag, Tree};
