@@ -10,11 +10,14 @@
 
 mod cli_bad_input;
 mod cli_environment;
+mod cli_lock;
 mod cli_support;
 mod cli_usage;
 mod cluster;
 mod cluster_real;
 mod conformance;
 mod layout;
+mod promote;
 mod registry;
+mod registry_real;
 mod support;

@@ -7,3 +7,4 @@ pub mod memory_files;
 pub mod releases;
 pub mod scripted_registry;
 pub mod shop;
+pub mod writable_registry;

@@ -32,7 +32,7 @@ pub async fn release(name: &str, namespace: &str, secrets: &Arc<Secrets>) -> Res
     };
     let settings = ImageSettings {
         sources: vec![layout("registry.example.com/shop"), layout("docker.io/library")],
-        allow: Vec::new(),
+        ..ImageSettings::default()
     };
     let resolution = image::pin(image::Request {
         project: &project,
