@@ -2,7 +2,9 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{apply, completions, config, destroy, diff, environments, explain, lock, plan, render, show, status};
+use super::{
+    apply, completions, config, destroy, diff, environments, explain, lock, plan, promote, render, show, status,
+};
 use crate::environment::Flags;
 
 /// Carries a Docker Compose application, pinned to digests, to where it runs: shown first, then applied.
@@ -38,6 +40,8 @@ pub enum Command {
     Config(config::Arguments),
     /// Resolve every image to its digest, and write transship.lock.
     Lock(lock::Arguments),
+    /// Copy the locked images to another registry, or give them tags, digests unchanged.
+    Promote(promote::Arguments),
     /// Print the manifests of an environment.
     Render(render::Arguments),
     /// Show what would change in an environment, and why.
@@ -96,8 +100,9 @@ pub struct Global {
         help_heading = "Environment"
     )]
     pub(super) environment: Option<String>,
-    /// Target, where no environment says one.
-    #[arg(long = "to", value_name = "TARGET", global = true, help_heading = "Environment")]
+    /// Target, where no environment says one: kubernetes, directory, swarm, marathon or compose. Of promote:
+    /// registry and path.
+    #[arg(long = "to", value_name = "TARGET", value_parser = to, global = true, help_heading = "Environment")]
     pub(super) to: Option<To>,
     /// Directory that takes the manifests, instead of a live place.
     #[arg(long, value_name = "DIR", global = true, help_heading = "Environment")]
@@ -155,7 +160,7 @@ impl Global {
 }
 
 /// Targets.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum To {
     /// A Kubernetes cluster.
     Kubernetes,
@@ -167,6 +172,20 @@ pub enum To {
     Marathon,
     /// A Docker host.
     Compose,
+    /// Registry and path, where images are promoted to.
+    Registry(Box<str>),
+}
+
+fn to(text: &str) -> Result<To, String> {
+    match text {
+        "kubernetes" => Ok(To::Kubernetes),
+        "directory" => Ok(To::Directory),
+        "swarm" => Ok(To::Swarm),
+        "marathon" => Ok(To::Marathon),
+        "compose" => Ok(To::Compose),
+        registry if registry.contains(['.', ':', '/']) => Ok(To::Registry(registry.into())),
+        _ => Err("kubernetes, directory, swarm, marathon or compose is wanted, or, to promote, a registry".to_owned()),
+    }
 }
 
 /// Forms of a result.

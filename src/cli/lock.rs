@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 
-use super::{Context, Exit, Stop, arguments::Where};
+use super::{Context, Exit, Found, Stop, arguments::Where};
 use crate::{
+    compose::{self, join},
     environment::Selected,
-    image::{LockChange, LockChangeKind, PinMode},
-    report::{LockDocument, LockEntryView},
+    image::{self, LockChange, LockChangeKind, PinMode, Pinned, Upstream, compose_files},
+    report::{LockDocument, LockEntryView, UpstreamView},
     session::Disk,
+    yaml,
 };
 
 /// What it understands.
@@ -21,7 +23,9 @@ use crate::{
     after_help = "Examples:
   transship lock
   transship lock --update --service web
-  transship lock --check               in a pipeline: fails when the lock is not up to date"
+  transship lock --check               in a pipeline: fails when the lock is not up to date
+  transship lock --upstream            which names stand for something else by now
+  transship lock production --images-file docker-compose.images.yml"
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -35,6 +39,32 @@ pub struct Arguments {
     /// With --update: only the images of this service; may be given several times.
     #[arg(long = "service", value_name = "NAME", requires = "update")]
     services: Vec<String>,
+    /// Ask no registry: what the lock lacks comes out of layouts and archives, or is an error.
+    #[arg(long, conflicts_with_all = ["update", "upstream"])]
+    offline: bool,
+    /// Tell which names stand for something else upstream by now. The lock keeps what it has.
+    #[arg(long)]
+    upstream: bool,
+    #[command(flatten)]
+    files: Files,
+}
+
+/// Compose files that can be written beside the lock, for one environment.
+#[derive(Args, Debug)]
+struct Files {
+    /// Also write a Compose file of the digests alone, to be used as the last `-f` of Docker Compose.
+    #[arg(long, value_name = "FILE")]
+    images_file: Option<String>,
+    /// Also write the whole application as one Compose file: digests instead of tags, paths from where the
+    /// file stands, no build options, and secrets as the variables they come from.
+    #[arg(long, value_name = "FILE")]
+    merged_file: Option<String>,
+    /// Write secrets into --merged-file as they are.
+    #[arg(long, requires = "merged_file")]
+    with_secrets: bool,
+    /// Keep build options in --merged-file.
+    #[arg(long, requires = "merged_file")]
+    with_build: bool,
 }
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
@@ -49,6 +79,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
     let whole = wanted.is_none() && context.global.images.is_empty();
     let file = context.lock_file(&known)?;
     let mode = match (arguments.update, arguments.services.is_empty()) {
+        (false, _) if arguments.offline => PinMode::Offline,
         (false, _) => PinMode::Missing,
         (true, true) => PinMode::Update(None),
         (true, false) => PinMode::Update(Some(arguments.services.iter().map(|name| name.as_str().into()).collect())),
@@ -57,11 +88,19 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
     let mut lock = before.clone();
     let mut used = BTreeSet::new();
     let mut changes: Vec<LockChange> = Vec::new();
+    let mut pinned = Vec::new();
+    // One for all: what two environments share is asked for once.
+    let registries = environments.first().map(|first| context.registries(first)).unwrap_or_default();
+    let files = &arguments.files;
+    if (files.images_file.is_some() || files.merged_file.is_some()) && environments.len() != 1 {
+        let stop = Stop::new(Exit::Usage, "a Compose file can be written for one environment alone");
+        return Err(stop.help("name the environment").into());
+    }
     for selected in &environments {
         let application = context.load(selected)?;
         context.judge(Some(selected), application.findings.clone())?;
         let progress = context.doing("resolving images");
-        let resolution = context.pin(selected, &application.project, Some(&lock), &mode).await?;
+        let resolution = context.pin_with(selected, &application.project, Some(&lock), &mode, &registries).await?;
         drop(progress);
         used.extend(resolution.pinned.references());
         for change in resolution.changes {
@@ -69,6 +108,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
             changes.push(change);
         }
         lock = resolution.lock;
+        pinned.push(resolution.pinned);
     }
     if whole {
         for (reference, image) in lock.retain(&used) {
@@ -83,9 +123,23 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
             anyhow::Error::new(error).context(format!("{} cannot be written", context.shown(&file.path)))
         })?;
     }
+    if let (Some(selected), Some(pinned), false) = (environments.first(), pinned.first(), arguments.check) {
+        files.write(context, selected, pinned)?;
+    }
+    let mut unasked = Vec::new();
+    let mut upstream = Vec::new();
+    if arguments.upstream
+        && let Some(first) = environments.first()
+    {
+        let progress = context.doing("asking upstream");
+        let settings = context.image_settings(first);
+        (upstream, unasked) = image::upstream(&lock, &used, &settings, &registries).await;
+        drop(progress);
+    }
     let shown = context.shown(&file.path);
     let document =
-        LockDocument::new(shown.clone(), !same && !arguments.check, lock_entries(&changes), lock.images.len());
+        LockDocument::new(shown.clone(), !same && !arguments.check, lock_entries(&changes), lock.images.len())
+            .upstream(upstream.into_iter().map(upstream_entry).collect());
     if context.output.json() {
         context.output.document(&document)?;
     } else {
@@ -98,7 +152,58 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
         }
         return Err(stop.help("run `transship lock` and keep the result under version control").into());
     }
-    Ok(Exit::Done)
+    if unasked.is_empty() {
+        return Ok(Exit::Done);
+    }
+    for (reference, failure) in &unasked {
+        context.output.error(&format!("image `{reference}`: {failure}"), failure.help.as_deref());
+    }
+    Ok(Exit::Failed)
+}
+
+fn upstream_entry(moved: Upstream) -> UpstreamView {
+    UpstreamView {
+        reference: moved.reference.into(),
+        locked: moved.locked.to_string(),
+        now: moved.now.map(|now| now.to_string()),
+        kept: moved.kept,
+    }
+}
+
+impl Files {
+    fn write(&self, context: &Context, selected: &Selected, pinned: &Pinned) -> anyhow::Result<()> {
+        if let Some(name) = &self.images_file {
+            let images = compose_files::images(pinned);
+            for path in &images.left_out {
+                context.output.note(&format!(
+                    "warning: {path} cannot be replaced by a further file; --merged-file has its digest"
+                ));
+            }
+            save(context, name, &images.document)?;
+        }
+        if let Some(name) = &self.merged_file {
+            let configuration = compose::configuration(&selected.request, &Disk, &context.origins, &context.concealed);
+            let configuration = configuration.map_err(Found)?;
+            let form = if self.with_secrets { compose::Form::Yaml } else { compose::Form::Masked };
+            let mut document = serde_json::Value::from(&configuration.plain(form));
+            let path = join(&context.session.directory, name);
+            compose_files::lock(&mut document, pinned, &compose::directory(&path), self.with_build);
+            if !self.with_secrets {
+                let variables = compose_files::name_secrets(&mut document, &context.concealed.names());
+                if !variables.is_empty() {
+                    context.output.note(&format!("note: {name} wants these variables: {}", variables.join(", ")));
+                }
+            }
+            save(context, name, &document)?;
+        }
+        Ok(())
+    }
+}
+
+fn save(context: &Context, name: &str, document: &serde_json::Value) -> anyhow::Result<()> {
+    let path = join(&context.session.directory, name);
+    Disk.replace(&path, yaml::write(document).as_bytes())
+        .map_err(|error| anyhow::Error::new(error).context(format!("{name} cannot be written")))
 }
 
 fn lock_entries(changes: &[LockChange]) -> Vec<LockEntryView> {

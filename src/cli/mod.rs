@@ -15,6 +15,7 @@ mod lock;
 mod output;
 mod plan;
 mod progress;
+mod promote;
 mod render;
 mod show;
 mod stages;
@@ -37,7 +38,7 @@ pub use arguments::Arguments;
 pub use exit::Exit;
 
 use self::{
-    arguments::{Command, Global},
+    arguments::{Command, Global, To},
     exit::{Found, Stop, of_failure},
     output::Output,
 };
@@ -147,9 +148,14 @@ async fn interrupted() -> Exit {
 }
 
 async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
+    if let (Some(To::Registry(name)), false) = (&context.global.to, matches!(command, Command::Promote(_))) {
+        let message = format!("--to: `{name}` is a registry, and only `promote` goes to one");
+        return Err(Stop::new(Exit::Usage, message).into());
+    }
     match command {
         Command::Config(arguments) => config::run(context, &arguments).await,
         Command::Lock(arguments) => lock::run(context, &arguments).await,
+        Command::Promote(arguments) => promote::run(context, &arguments).await,
         Command::Render(arguments) => render::run(context, &arguments).await,
         Command::Diff(arguments) => diff::run(context, &arguments).await,
         Command::Plan(arguments) => plan::run(context, &arguments).await,

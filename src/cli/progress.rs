@@ -36,6 +36,11 @@ impl Context {
 }
 
 impl Watch<'_> {
+    /// A line about what is done now.
+    pub(super) fn tell(&self, text: String) {
+        self.line(text);
+    }
+
     fn line(&self, text: String) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if *last == text {

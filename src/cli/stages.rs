@@ -8,8 +8,8 @@ use crate::{
     diagnostic::Findings,
     environment::{Known, Selected},
     image::{
-        self, Additional, CredentialSources, HelperProcesses, ImageSettings, Lock, Patience, PinMode, Registries,
-        Resolution, SourceKind, SourceRule,
+        self, Additional, CredentialSources, HelperProcesses, ImagePolicy, ImageSettings, Lock, Patience, PinMode,
+        Platform, Registries, Resolution, SourceKind, SourceRule,
     },
     session::Disk,
     target::{Target as _, Translation, Unit, kubernetes::Kubernetes},
@@ -38,6 +38,9 @@ impl Context {
         request.contents = true;
         let loaded = compose::load(&request, &Disk, &self.origins, &self.concealed).map_err(Found)?;
         let mut project = loaded.project;
+        if let Some(place) = &selected.images.qualify {
+            image::qualify(&mut project, place, &self.origins);
+        }
         for (service, image) in &self.global.images {
             let Some(found) = project.services.get_mut(service.as_str()) else {
                 let names = project.services.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
@@ -91,7 +94,9 @@ impl Context {
         project: &Arc<Project>,
     ) -> anyhow::Result<Resolution> {
         let file = self.lock_file(known)?;
-        let mode = if self.global.locked { PinMode::Locked } else { PinMode::Missing };
+        let images = selected.environment.images.as_ref();
+        let locked = self.global.locked || images.and_then(|images| images.locked).unwrap_or_default();
+        let mode = if locked { PinMode::Locked } else { PinMode::Missing };
         let progress = self.doing("resolving images");
         let resolution = self.pin(selected, project, file.lock.as_ref(), &mode).await?;
         drop(progress);
@@ -112,19 +117,31 @@ impl Context {
         lock: Option<&Lock>,
         mode: &PinMode,
     ) -> anyhow::Result<Resolution> {
+        self.pin_with(selected, project, lock, mode, &self.registries(selected)).await
+    }
+
+    /// The same, with registries that were asked before.
+    pub(super) async fn pin_with(
+        &self,
+        selected: &Selected,
+        project: &Arc<Project>,
+        lock: Option<&Lock>,
+        mode: &PinMode,
+        registries: &Registries,
+    ) -> anyhow::Result<Resolution> {
         let settings = self.image_settings(selected);
+        let platforms = platforms(selected).map_err(Found)?;
         let wait = selected.environment.kubernetes.as_ref().and_then(|kubernetes| kubernetes.wait_image.clone());
         let additional: Vec<Additional> =
             wait.into_iter().map(|reference| Additional { path: "kubernetes.waitImage".into(), reference }).collect();
-        let registries = self.registries(selected);
         let request = image::Request {
             project,
             additional: &additional,
             lock,
             mode,
             settings: &settings,
-            platforms: &[],
-            registries: &registries,
+            platforms: &platforms,
+            registries,
         };
         Ok(image::pin(request).await.map_err(Found)?)
     }
@@ -140,13 +157,14 @@ impl Context {
         Registries::new(&self.image_settings(selected), credentials, Patience::default())
     }
 
-    fn image_settings(&self, selected: &Selected) -> ImageSettings {
+    pub(super) fn image_settings(&self, selected: &Selected) -> ImageSettings {
         let sources = selected.images.sources.as_deref().unwrap_or_default().iter().filter_map(|source| {
             let prefix = source.prefix.clone()?;
             // As people would type them here, so that messages can show them.
             let path = |name: &str| self.shown(&join(&selected.directory, name)).into();
-            let kind = match (&source.layout, &source.mirror) {
-                (Some(layout), _) => SourceKind::Layout(path(&layout.value)),
+            let local = source.layout.as_ref().or(source.archive.as_ref());
+            let kind = match (local, &source.mirror) {
+                (Some(local), _) => SourceKind::Layout(path(&local.value)),
                 (None, Some(mirror)) => SourceKind::Mirror(mirror.value.clone()),
                 (None, None) => SourceKind::Registry {
                     insecure: source.insecure.unwrap_or_default(),
@@ -155,6 +173,29 @@ impl Context {
             };
             Some(SourceRule { prefix, kind })
         });
-        ImageSettings { sources: sources.collect(), allow: selected.images.allow.clone().unwrap_or_default() }
+        let own = selected.environment.images.clone().unwrap_or_default();
+        ImageSettings {
+            sources: sources.collect(),
+            allow: selected.images.allow.clone().unwrap_or_default(),
+            policy: ImagePolicy {
+                environment: selected.name.clone(),
+                allow: own.allow.unwrap_or_default(),
+                refuse_latest: own.refuse_latest.unwrap_or_default(),
+            },
+        }
     }
+}
+
+/// The platforms that an environment runs on.
+fn platforms(selected: &Selected) -> Result<Vec<Platform>, Findings> {
+    let written = selected.environment.images.as_ref().and_then(|images| images.platforms.as_deref());
+    let mut platforms = Vec::new();
+    let mut findings = Findings::new();
+    for one in written.unwrap_or_default() {
+        match Platform::parse(&one.value) {
+            Some(platform) => platforms.push(platform),
+            None => findings.push(image::no_platform(&one.value, one.spot)),
+        }
+    }
+    if findings.has_errors() { Err(findings) } else { Ok(platforms) }
 }

@@ -176,7 +176,7 @@ impl Journey<'_> {
 }
 
 impl Context {
-    fn somebody_answers(&self) -> bool {
+    pub(super) fn somebody_answers(&self) -> bool {
         self.output.terminal.input && self.output.terminal.error && !self.output.json()
     }
 }

@@ -101,8 +101,22 @@ section! {
         volumes: IndexMap<Name, Volume>,
         /// Findings that are known and accepted.
         silence: Vec<Silence>,
+        /// What it asks of its images.
+        images: EnvironmentImages,
         /// What protects the environment from mistakes.
         guards: Guards,
+    }
+
+    /// What an environment asks of its images.
+    EnvironmentImages {
+        /// Whether only what the lock holds may run: an image that it lacks is an error, and no registry is asked.
+        locked: bool,
+        /// Patterns of repositories that may be used here; asked beside `images.allow`.
+        allow: Vec<Located<Name>>,
+        /// Whether images must say which version they are: `latest`, or no tag at all, is refused.
+        refuse_latest: bool,
+        /// Platforms that it runs on, whose configuration the lock keeps. Default: `linux/amd64`.
+        platforms: Vec<Located<Name>>,
     }
 
     /// A Kubernetes cluster and how the application stands in it.

@@ -23,6 +23,10 @@ codes! {
     NOT_ALLOWED = "image-not-allowed", "the image is not from an allowed repository",
         "`images.allow` in transship.yaml lists the repositories that this application may use, and no pattern fits \
          this image. Use another image, or add its repository to the list.";
+    /// No version in its name.
+    LATEST = "image-latest", "the image does not say which version it is",
+        "The environment has `images.refuseLatest`: `latest`, and a name without a tag, stand for whatever was pushed \
+         last, and nobody who reads the file knows what runs. Name the version.";
     /// The lock lacks it, and nobody may be asked.
     NOT_LOCKED = "image-not-locked", "the lock does not hold the image",
         "Only what `transship.lock` holds may be used here, and it lacks this image or its configuration for the \
@@ -74,6 +78,11 @@ codes! {
     PLATFORM = "image-platform", "the image does not exist for the platform",
         "The service asks for a platform that the image was not built for. The message lists the platforms that \
          exist. Correct `platform`, or build the image for it.";
+    /// A promotion that names no place, no tag, or two images alike.
+    PROMOTE = "promote-name", "the images cannot be named there",
+        "`transship promote` gives every image the registry and path of `--to` and the last part of its own name. The \
+         place must begin with a registry, every image must have a tag (`--tag`, or the one it has), and two images \
+         must not come to the same name.";
     /// A layout that is none.
     LAYOUT = "image-layout", "the image layout cannot be read",
         "A source under `images.sources` names a directory in OCI image layout, and it is missing, incomplete or \

@@ -72,6 +72,42 @@ impl Digest {
     }
 }
 
+/// Computes a digest of what comes in pieces.
+pub(super) enum Hasher {
+    Sha256(Sha256),
+    Sha384(Sha384),
+    Sha512(Sha512),
+}
+
+impl Hasher {
+    /// By the algorithm of a digest.
+    pub(super) fn of(digest: &Digest) -> Self {
+        match digest.algorithm() {
+            "sha384" => Self::Sha384(Sha384::new()),
+            "sha512" => Self::Sha512(Sha512::new()),
+            _ => Self::Sha256(Sha256::new()),
+        }
+    }
+
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hasher) => hasher.update(bytes),
+            Self::Sha384(hasher) => hasher.update(bytes),
+            Self::Sha512(hasher) => hasher.update(bytes),
+        }
+    }
+
+    /// Whether all that came has this digest.
+    pub(super) fn is(self, digest: &Digest) -> bool {
+        let hex = match self {
+            Self::Sha256(hasher) => hexadecimal(&hasher.finalize()),
+            Self::Sha384(hasher) => hexadecimal(&hasher.finalize()),
+            Self::Sha512(hasher) => hexadecimal(&hasher.finalize()),
+        };
+        hex == digest.hex()
+    }
+}
+
 fn hexadecimal(bytes: &[u8]) -> String {
     use fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {

@@ -6,12 +6,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use futures_util::stream;
 use serde_json::Value as Json;
 
-use super::{Digest, Failure, Reference, codes, manifest};
+use super::{Digest, Failure, Reference, codes, manifest, registry::Bytes};
 
 /// The most that `index.json` may hold, bytes.
 const LARGEST_INDEX: usize = 16 * 1024 * 1024;
+/// How much is read at a time, bytes.
+const PIECE: usize = 128 * 1024;
 /// The annotation that names an image: a full reference, or a tag alone.
 const NAME: &str = "org.opencontainers.image.ref.name";
 /// The one that containerd and Docker write beside it: a full reference.
@@ -82,6 +85,16 @@ impl Layout {
         })
     }
 
+    /// A blob as it comes; whoever takes it verifies it.
+    pub(super) fn stream(&self, digest: &Digest) -> Result<Bytes, Failure> {
+        let path = self.directory.join("blobs").join(digest.algorithm()).join(digest.hex());
+        let file = std::fs::File::open(&path).map_err(|error| {
+            Failure::new(&codes::LAYOUT, format!("{}: {}", path.display(), reason(&error)))
+                .help("the layout is incomplete: make it anew")
+        })?;
+        Ok(pieces(file))
+    }
+
     /// The bytes of a blob, at most `limit` of them, verified.
     pub fn blob(&self, digest: &Digest, limit: usize) -> Result<Vec<u8>, Failure> {
         let path = self.directory.join("blobs").join(digest.algorithm()).join(digest.hex());
@@ -95,6 +108,22 @@ impl Layout {
         Err(Failure::new(&codes::DIGEST_MISMATCH, format!("{} does not hold what its name says", path.display()))
             .help("the layout is damaged: make it anew"))
     }
+}
+
+/// What can be read, in pieces.
+fn pieces(source: impl io::Read + Send + 'static) -> Bytes {
+    Box::pin(stream::unfold(Some(source), |source| async move {
+        let mut source = source?;
+        let mut piece = vec![0; PIECE];
+        match source.read(&mut piece) {
+            Ok(0) => None,
+            Ok(length) => {
+                piece.truncate(length);
+                Some((Ok(piece), Some(source)))
+            }
+            Err(error) => Some((Err(error), None)),
+        }
+    }))
 }
 
 /// A file of at most `limit` bytes.

@@ -3,6 +3,7 @@
 //! [`pin`](fn@pin) is the only maker of [`Pinned`], and nothing else can be translated.
 
 pub(crate) mod codes;
+pub mod compose_files;
 mod configuration;
 mod digest;
 mod failure;
@@ -12,10 +13,13 @@ mod manifest;
 mod pin;
 mod pinned;
 mod platform;
+pub mod promote;
+mod qualify;
 mod reference;
 mod registry;
 mod settings;
 mod source;
+mod upstream;
 mod uses;
 
 pub use configuration::{ImageConfiguration, ImageHealthcheck};
@@ -27,7 +31,10 @@ pub use manifest::Kind;
 pub use pin::{LockChange, LockChangeKind, PinMode, Request, Resolution, pin};
 pub use pinned::{Pinned, PinnedImage};
 pub use platform::Platform;
+pub use qualify::qualify;
 pub use reference::{ParseReferenceError, Reference};
 pub use registry::{CredentialHelpers, CredentialSources, HelperFailure, HelperProcesses, Patience, Registries};
-pub use settings::{ImageSettings, SourceKind, SourceRule};
+pub use settings::{ImagePolicy, ImageSettings, SourceKind, SourceRule};
+pub use upstream::{Upstream, upstream};
 pub use uses::Additional;
+pub(crate) use uses::no_platform;

@@ -1,18 +1,14 @@
 //! Pinning: every image of a project to the digest that runs.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use futures_util::{StreamExt as _, stream};
 use indexmap::IndexMap;
 
 use super::{
-    Additional, Digest, Failure, ImageSettings, Layout, Lock, LockedImage, Pinned, PinnedImage, Platform, Reference,
-    Registries, SourceKind, codes,
-    source::{Source, is_complete},
+    Additional, Digest, Failure, ImageSettings, Lock, LockedImage, Pinned, PinnedImage, Platform, Reference,
+    Registries, codes,
+    source::{Layouts, Source, is_complete},
     uses::{self, Use},
 };
 use crate::{
@@ -107,7 +103,7 @@ pub async fn pin(request: Request<'_>) -> Result<Resolution, Findings> {
     let uses = uses::of(request.project, request.additional, &mut findings);
     let images = images(&uses, request, &mut findings);
     let mut lock = request.lock.cloned().unwrap_or_default();
-    let mut layouts = BTreeMap::new();
+    let mut layouts = Layouts::new();
     let mut open = Vec::new();
     for (key, image) in &images {
         let known = lock.images.get(&**key);
@@ -164,12 +160,8 @@ fn images<'a>(uses: &'a [Use], request: Request<'_>, findings: &mut Findings) ->
             Failure::new(&codes::REFERENCE, error.to_string()).help("write it as `registry/repository:tag`")
         });
         let reference = reference.and_then(|reference| {
-            if request.settings.allows(&reference) {
-                return Ok(reference);
-            }
-            let patterns: Vec<&str> = request.settings.allow.iter().map(|pattern| &*pattern.value).collect();
-            Err(Failure::new(&codes::NOT_ALLOWED, "not from an allowed repository")
-                .help(format!("`images.allow` has: {}", patterns.join(", "))))
+            request.settings.judge(&reference)?;
+            Ok(reference)
         });
         match reference {
             Err(failure) => {
@@ -221,7 +213,7 @@ fn source<'a>(
     request: Request<'a>,
     image: &Image<'_>,
     known: Option<&LockedImage>,
-    layouts: &mut BTreeMap<PathBuf, Result<Layout, Failure>>,
+    layouts: &mut Layouts,
 ) -> Result<Source<'a>, Failure> {
     if *request.mode == PinMode::Locked {
         let message = match known {
@@ -230,18 +222,15 @@ fn source<'a>(
         };
         return Err(Failure::new(&codes::NOT_LOCKED, message).help("run `transship lock`"));
     }
-    match request.settings.source(&image.reference).map(|rule| &rule.kind) {
-        Some(SourceKind::Layout(path)) => {
-            let layout = layouts.entry(path.clone()).or_insert_with(|| Layout::open(path));
-            layout.clone().map(Source::Layout)
-        }
-        _ if *request.mode == PinMode::Offline => Err(Failure::new(
+    let source = Source::of(&image.reference, request.settings, request.registries, layouts)?;
+    if *request.mode == PinMode::Offline && matches!(source, Source::Registry(_)) {
+        return Err(Failure::new(
             &codes::NOT_LOCKED,
             "the lock does not hold all of it, and without network no registry is asked",
         )
-        .help("run `transship lock` where there is a network")),
-        _ => Ok(Source::Registry(request.registries)),
+        .help("run `transship lock` where there is a network"));
     }
+    Ok(source)
 }
 
 /// The form that the lock shows: the one it has, while anybody still writes it so.

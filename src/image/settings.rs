@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Reference;
+use super::{Failure, Reference, codes};
 use crate::value::{Located, Name};
 
 /// `images` of `transship.yaml`.
@@ -13,6 +13,19 @@ pub struct ImageSettings {
     /// Patterns of repositories: `*` is any part of a name between two `/`, `**` any number of names.
     /// Empty: all are allowed.
     pub allow: Vec<Located<Name>>,
+    /// What one environment asks beyond that.
+    pub policy: ImagePolicy,
+}
+
+/// What an environment asks of its images.
+#[derive(Clone, Debug, Default)]
+pub struct ImagePolicy {
+    /// Its name, for messages.
+    pub environment: Name,
+    /// As [`ImageSettings::allow`], and asked beside it.
+    pub allow: Vec<Located<Name>>,
+    /// Whether an image must say which version it is: by a digest, or by a tag other than `latest`.
+    pub refuse_latest: bool,
 }
 
 /// Where the images below a prefix come from.
@@ -63,13 +76,29 @@ impl ImageSettings {
             .max_by_key(|rule| rule.prefix.value.trim_end_matches('/').len())
     }
 
-    /// Whether an image may be used.
-    pub(super) fn allows(&self, reference: &Reference) -> bool {
-        let name = reference.name();
-        let names: Vec<&str> = name.split('/').collect();
-        self.allow.is_empty()
-            || self.allow.iter().any(|pattern| fits(&pattern.value.split('/').collect::<Vec<_>>(), &names))
+    /// Refuses an image that may not be used.
+    pub(super) fn judge(&self, reference: &Reference) -> Result<(), Failure> {
+        let ImagePolicy { environment, allow, refuse_latest } = &self.policy;
+        let own = format!("environments.{environment}.images.allow");
+        for (list, path) in [(&self.allow, "images.allow"), (allow, own.as_str())] {
+            if !allows(list, reference) {
+                let patterns: Vec<&str> = list.iter().map(|pattern| &*pattern.value).collect();
+                return Err(Failure::new(&codes::NOT_ALLOWED, "not from an allowed repository")
+                    .help(format!("`{path}` has: {}", patterns.join(", "))));
+            }
+        }
+        if *refuse_latest && reference.digest().is_none() && reference.tag().is_none_or(|tag| tag == "latest") {
+            let message = format!("`{environment}` takes no image that does not say which version it is");
+            return Err(Failure::new(&codes::LATEST, message).help("name a tag other than `latest`, or a digest"));
+        }
+        Ok(())
     }
+}
+
+fn allows(patterns: &[Located<Name>], reference: &Reference) -> bool {
+    let name = reference.name();
+    let names: Vec<&str> = name.split('/').collect();
+    patterns.is_empty() || patterns.iter().any(|pattern| fits(&pattern.value.split('/').collect::<Vec<_>>(), &names))
 }
 
 /// Whether a pattern of names fits names.
@@ -113,8 +142,7 @@ mod tests {
             ("docker.io/library/post*", "postgres:17", true),
             ("**", "quay.io/a/b", true),
         ] {
-            let settings = ImageSettings { sources: Vec::new(), allow: vec![located(pattern)] };
-            let allowed = Reference::parse(image).map(|reference| settings.allows(&reference));
+            let allowed = Reference::parse(image).map(|reference| allows(&[located(pattern)], &reference));
             assert_eq!(allowed, Ok(expected), "{pattern} {image}");
         }
     }
@@ -125,7 +153,7 @@ mod tests {
             |prefix: &str, path: &str| SourceRule { prefix: located(prefix), kind: SourceKind::Layout(path.into()) };
         let settings = ImageSettings {
             sources: vec![rule("docker.io", "a"), rule("docker.io/library", "b"), rule("docker.io/lib", "c")],
-            allow: Vec::new(),
+            ..ImageSettings::default()
         };
         for (image, expected) in [("nginx", Some("b")), ("x/y", Some("a")), ("quay.io/x/y", None)] {
             let found = Reference::parse(image).ok().and_then(|reference| match &settings.source(&reference)?.kind {

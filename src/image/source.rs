@@ -1,14 +1,19 @@
 //! Where an image is looked for, and what is learnt of it there.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::Value as Json;
 
 use super::{
-    Digest, Failure, ImageConfiguration, Kind, Layout, LockedImage, Platform, Reference, Registries,
+    Digest, Failure, ImageConfiguration, ImageSettings, Kind, Layout, LockedImage, Platform, Reference, Registries,
+    SourceKind,
     manifest::{self, Manifest},
+    registry::Bytes,
 };
 use crate::value::Located;
+
+/// Layouts that were opened, each once.
+pub(super) type Layouts = BTreeMap<PathBuf, Result<Layout, Failure>>;
 
 /// A place that has images.
 #[derive(Clone, Debug)]
@@ -19,22 +24,66 @@ pub(super) enum Source<'a> {
     Registry(&'a Registries),
 }
 
+impl<'a> Source<'a> {
+    /// Where the settings say that an image is.
+    pub(super) fn of(
+        reference: &Reference,
+        settings: &ImageSettings,
+        registries: &'a Registries,
+        layouts: &mut Layouts,
+    ) -> Result<Self, Failure> {
+        match settings.source(reference).map(|rule| &rule.kind) {
+            Some(SourceKind::Layout(path)) => {
+                let layout = layouts.entry(path.clone()).or_insert_with(|| Layout::open(path));
+                layout.clone().map(Self::Layout)
+            }
+            _ => Ok(Self::Registry(registries)),
+        }
+    }
+}
+
 impl Source<'_> {
-    async fn digest(&self, reference: &Reference) -> Result<Digest, Failure> {
+    pub(super) async fn digest(&self, reference: &Reference) -> Result<Digest, Failure> {
         match self {
             Self::Layout(layout) => layout.digest(reference),
             Self::Registry(registries) => registries.digest(reference).await,
         }
     }
 
-    async fn manifest(&self, reference: &Reference, digest: &Digest) -> Result<Manifest, Failure> {
+    /// Whether a digest is there.
+    pub(super) async fn has(&self, reference: &Reference, digest: &Digest) -> Result<bool, Failure> {
         match self {
-            Self::Layout(layout) => Manifest::read(&layout.blob(digest, manifest::LARGEST_MANIFEST)?, None),
+            Self::Layout(layout) => Ok(layout.blob(digest, manifest::LARGEST_MANIFEST).is_ok()),
             Self::Registry(registries) => {
-                let (bytes, media_type) = registries.manifest(reference, digest).await?;
-                Manifest::read(&bytes, media_type.as_deref())
+                let place = registries.origin(reference);
+                Ok(registries.stands_for(&place, digest.as_str()).await?.is_some())
             }
         }
+    }
+
+    /// The bytes of a manifest, and the media type they were sent with.
+    pub(super) async fn bytes(
+        &self,
+        reference: &Reference,
+        digest: &Digest,
+    ) -> Result<(Vec<u8>, Option<String>), Failure> {
+        match self {
+            Self::Layout(layout) => Ok((layout.blob(digest, manifest::LARGEST_MANIFEST)?, None)),
+            Self::Registry(registries) => registries.manifest(reference, digest).await,
+        }
+    }
+
+    /// A blob as it comes.
+    pub(super) async fn stream(&self, reference: &Reference, digest: &Digest) -> Result<Bytes, Failure> {
+        match self {
+            Self::Layout(layout) => layout.stream(digest),
+            Self::Registry(registries) => registries.blob_stream(reference, digest).await,
+        }
+    }
+
+    async fn manifest(&self, reference: &Reference, digest: &Digest) -> Result<Manifest, Failure> {
+        let (bytes, media_type) = self.bytes(reference, digest).await?;
+        Manifest::read(&bytes, media_type.as_deref())
     }
 
     async fn configuration(&self, reference: &Reference, digest: &Digest) -> Result<Json, Failure> {

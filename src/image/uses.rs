@@ -53,6 +53,12 @@ pub(super) fn of(project: &Project, additional: &[Additional], findings: &mut Fi
     uses
 }
 
+/// A text that names no platform.
+pub(crate) fn no_platform(text: &str, spot: Spot) -> Finding {
+    Finding::new(&codes::PLATFORM, Masked::words(format!("`{text}` is no platform")), spot)
+        .help("write it as `linux/amd64`")
+}
+
 struct Collector<'a> {
     uses: Vec<Use>,
     findings: &'a mut Findings,
@@ -73,9 +79,8 @@ impl Collector<'_> {
                 if let Some(platform) = text.value.plain().and_then(Platform::parse) {
                     Some(Located::new(platform, text.spot))
                 } else {
-                    let message = format!("`{}` is no platform", text.value.masked());
-                    let finding = Finding::new(&codes::PLATFORM, Masked::words(message), text.spot);
-                    self.findings.push(finding.at(format!("{path}.platform")).help("write it as `linux/amd64`"));
+                    let finding = no_platform(text.value.masked().as_str(), text.spot);
+                    self.findings.push(finding.at(format!("{path}.platform")));
                     None
                 }
             }

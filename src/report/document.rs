@@ -112,6 +112,22 @@ pub struct LockDocument {
     pub changes: Vec<LockEntryView>,
     /// How many images it holds.
     pub images: usize,
+    /// What the names stand for by now where that is not what is locked; only with `--upstream`.
+    pub upstream: Vec<UpstreamView>,
+}
+
+/// An image that is no longer upstream what it is in the lock.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct UpstreamView {
+    /// The normalised reference.
+    pub reference: String,
+    /// What is locked.
+    pub locked: String,
+    /// What the name stands for now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub now: Option<String>,
+    /// Whether what is locked is still there.
+    pub kept: bool,
 }
 
 /// One entry of the lock that is different.
@@ -132,7 +148,14 @@ pub struct LockEntryView {
 impl LockDocument {
     /// A document of this version.
     pub const fn new(file: String, written: bool, changes: Vec<LockEntryView>, images: usize) -> Self {
-        Self { version: VERSION, file, written, changes, images }
+        Self { version: VERSION, file, written, changes, images, upstream: Vec::new() }
+    }
+
+    /// With what was found upstream.
+    #[must_use]
+    pub fn upstream(mut self, upstream: Vec<UpstreamView>) -> Self {
+        self.upstream = upstream;
+        self
     }
 
     /// For people.
@@ -151,6 +174,14 @@ impl LockDocument {
             };
             out.push_str(&line);
             out.push('\n');
+        }
+        for moved in &self.upstream {
+            let what = match &moved.now {
+                Some(now) => format!("upstream is {now} now"),
+                None => "upstream".to_owned(),
+            };
+            let kept = if moved.kept { "" } else { ", and what is locked is no longer there" };
+            let _ = writeln!(out, "{} {} {}", paint.yellow("^"), moved.reference, paint.dim(&format!("{what}{kept}")));
         }
         let images = if self.images == 1 { "1 image".to_owned() } else { format!("{} images", self.images) };
         let what = if self.written { "written" } else { "unchanged" };

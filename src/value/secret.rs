@@ -71,6 +71,13 @@ impl Secrets {
         inner.values.get(id.0 as usize).map(|value| (value.name.clone(), value.from))
     }
 
+    /// How each secret is shown, and the name it was first registered under.
+    pub fn names(&self) -> Vec<(String, Box<str>)> {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        let shown = |number: usize| SecretId(u32::try_from(number).unwrap_or(u32::MAX)).to_string();
+        inner.values.iter().enumerate().map(|(number, value)| (shown(number), value.name.clone())).collect()
+    }
+
     /// The bytes themselves.
     pub fn expose(&self, id: SecretId, _right: &Exposure) -> Vec<u8> {
         self.bytes(id)

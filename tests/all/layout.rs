@@ -140,7 +140,7 @@ fn from_layout(directory: &Path, prefixes: &[&str]) -> ImageSettings {
         prefix: Located::new((*prefix).into(), Spot::NOWHERE),
         kind: SourceKind::Layout(directory.to_owned()),
     };
-    ImageSettings { sources: prefixes.iter().map(rule).collect(), allow: Vec::new() }
+    ImageSettings { sources: prefixes.iter().map(rule).collect(), ..ImageSettings::default() }
 }
 
 /// Pins without any network.

@@ -11,11 +11,11 @@
 mod cli_bad_input;
 mod cli_deploy;
 mod cli_environment;
+mod cli_lock;
 mod cli_support;
 mod cli_usage;
 mod cluster;
 mod cluster_real;
-
 mod config_messages;
 mod config_modes;
 mod conformance;
@@ -23,8 +23,10 @@ mod coverage;
 mod cut;
 mod fixtures;
 mod layout;
+mod promote;
 mod readme;
 mod registry;
+mod registry_real;
 mod shop_real;
 mod source;
 mod support;

@@ -629,7 +629,7 @@ async fn a_mirror_is_asked_first_and_the_registry_when_it_fails() {
                 prefix: Located::new(registry.host().into(), Spot::NOWHERE),
                 kind: SourceKind::Mirror(format!("{}/copy", mirror.host()).into()),
             }],
-            allow: Vec::new(),
+            ..ImageSettings::default()
         };
         let registries = Registries::new(&settings, CredentialSources::default(), patience());
         let resolution = pin_all(&["app:1"], &registry.host(), &registries).await.unwrap();

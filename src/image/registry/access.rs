@@ -17,7 +17,7 @@ use super::{
     challenge::{self, Challenge},
     credentials::{Credential, Proof},
     safety,
-    transport::{Answer, LARGEST_ERROR, Question},
+    transport::{Answer, Content, LARGEST_ERROR, Question},
 };
 
 /// How long a token holds that does not say so.
@@ -89,12 +89,12 @@ impl Access {
         Ok(scope)
     }
 
-    /// The header for a repository; `None` while nothing is demanded, or nothing can be shown. `refused` says
+    /// The header for what `usual` opens (`repository:shop/web:pull`); `None` while nothing is demanded, or nothing can be shown. `refused` says
     /// that the header before was not accepted, and for which scope one is wanted.
     #[allow(clippy::option_option, reason = "not refused, refused, refused for want of a scope")]
     pub(super) async fn header(
         &self,
-        repository: &str,
+        usual: &str,
         credential: Option<&Credential>,
         refused: Option<Option<String>>,
         server: &impl TokenServer,
@@ -109,17 +109,16 @@ impl Access {
                 }
                 let place = {
                     let mut tokens = self.tokens.lock().await;
-                    Arc::clone(tokens.entry(repository.to_owned()).or_default())
+                    Arc::clone(tokens.entry(usual.to_owned()).or_default())
                 };
                 // Whoever comes while a token is fetched waits for it.
                 let mut token = place.lock().await;
-                let usual = format!("repository:{repository}:pull");
                 let scope = match refused {
-                    Some(scope) => scope.unwrap_or(usual),
+                    Some(scope) => scope.unwrap_or_else(|| usual.to_owned()),
                     None => match &*token {
                         Some(token) if token.until > Instant::now() => return Ok(Some(token.header.clone())),
                         Some(token) => token.scope.clone(),
-                        None => usual,
+                        None => usual.to_owned(),
                     },
                 };
                 let asking = Asking { realm: &realm, service: service.as_deref(), scope: &scope, name };
@@ -184,7 +183,7 @@ impl Asking<'_> {
             }
         }
         let authorization = proof.and_then(basic);
-        Question { method: Method::GET, url, accept: None, authorization, form: None, limit: LARGEST_ERROR }
+        Question::plain(Method::GET, url, None, authorization, LARGEST_ERROR)
     }
 
     fn refresh(&self, token: &str) -> Question {
@@ -195,14 +194,12 @@ impl Asking<'_> {
             .append_pair("client_id", "transship")
             .append_pair("scope", self.scope)
             .append_pair("refresh_token", token);
-        Question {
-            method: Method::POST,
-            url: self.realm.clone(),
-            accept: None,
-            authorization: None,
-            form: form.query().map(str::to_owned),
-            limit: LARGEST_ERROR,
-        }
+        let content = Content {
+            media_type: "application/x-www-form-urlencoded".to_owned(),
+            bytes: form.query().unwrap_or_default().as_bytes().to_vec(),
+        };
+        let question = Question::plain(Method::POST, self.realm.clone(), None, None, LARGEST_ERROR);
+        Question { content: Some(content), ..question }
     }
 }
 

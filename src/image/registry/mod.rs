@@ -6,6 +6,7 @@ mod challenge;
 mod credentials;
 mod helper;
 mod safety;
+mod send;
 mod transport;
 
 use std::{
@@ -15,7 +16,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use reqwest::{Method, Url};
+use reqwest::{Method, Url, header::HeaderValue};
 use serde_json::Value as Json;
 use tokio::{sync::OnceCell, time::Instant};
 
@@ -31,6 +32,7 @@ use super::{
 };
 use crate::value::{Secrets, Text};
 
+pub(super) use self::send::{Bytes, Delivery, Place};
 pub use self::{
     credentials::{CredentialHelpers, CredentialSources, HelperFailure},
     helper::HelperProcesses,
@@ -74,6 +76,13 @@ struct Endpoint {
     domain: String,
     repository: String,
     host: Arc<Host>,
+}
+
+impl Endpoint {
+    /// The scope that reading needs.
+    fn pull(&self) -> String {
+        format!("repository:{}:pull", self.repository)
+    }
 }
 
 impl Registries {
@@ -121,7 +130,7 @@ impl Registries {
     pub(super) async fn blob(&self, reference: &Reference, digest: &Digest) -> Result<Vec<u8>, Failure> {
         let fetch = |endpoint: Endpoint| async move {
             let path = format!("blobs/{digest}");
-            let answer = self.ask(&endpoint, Method::GET, &path, None, manifest::LARGEST_CONFIGURATION).await?;
+            let answer = self.get(&endpoint, Method::GET, &path, None, manifest::LARGEST_CONFIGURATION).await?;
             if !answer.status.is_success() {
                 return Err(self.refused(&endpoint, &answer, digest.as_str()).await);
             }
@@ -176,7 +185,7 @@ impl Registries {
     /// The digest of a tag: by HEAD, which costs no quota, and by GET where that says too little.
     async fn look(&self, endpoint: &Endpoint, wanted: &str) -> Result<Digest, Failure> {
         let path = format!("manifests/{wanted}");
-        let answer = self.ask(endpoint, Method::HEAD, &path, Some(manifest::ACCEPT), 0).await?;
+        let answer = self.get(endpoint, Method::HEAD, &path, Some(manifest::ACCEPT), 0).await?;
         if answer.status.is_success() {
             let ours = answer.header("content-type").and_then(Kind::of).is_some();
             let digest = answer.header("docker-content-digest").and_then(|text| Digest::parse(text).ok());
@@ -199,7 +208,7 @@ impl Registries {
         asked: Option<&Digest>,
     ) -> Result<(Digest, Sent), Failure> {
         let path = format!("manifests/{wanted}");
-        let answer = self.ask(endpoint, Method::GET, &path, Some(manifest::ACCEPT), manifest::LARGEST_MANIFEST).await?;
+        let answer = self.get(endpoint, Method::GET, &path, Some(manifest::ACCEPT), manifest::LARGEST_MANIFEST).await?;
         if !answer.status.is_success() {
             return Err(self.refused(endpoint, &answer, wanted).await);
         }
@@ -217,8 +226,8 @@ impl Registries {
         Ok((digest, (answer.body, media_type)))
     }
 
-    /// Asks a registry, with what it takes to be let in.
-    async fn ask(
+    /// Reads something of a repository.
+    async fn get(
         &self,
         endpoint: &Endpoint,
         method: Method,
@@ -226,44 +235,65 @@ impl Registries {
         accept: Option<&'static str>,
         limit: usize,
     ) -> Result<Answer, Failure> {
-        let deadline = Instant::now() + self.inner.transport.patience.deadline;
-        let Endpoint { host, repository, .. } = endpoint;
-        let base = host.base.get_or_try_init(|| self.base(endpoint)).await?;
-        let url = base.join(&format!("v2/{repository}/{path}")).map_err(|_| {
+        let url = self.url(endpoint, path).await?;
+        let question = Question::plain(method, url, accept, None, limit);
+        self.ask(endpoint, &endpoint.pull(), question).await
+    }
+
+    /// The address of something in a repository.
+    async fn url(&self, endpoint: &Endpoint, path: &str) -> Result<Url, Failure> {
+        let base = endpoint.host.base.get_or_try_init(|| self.base(endpoint)).await?;
+        base.join(&format!("v2/{}/{path}", endpoint.repository)).map_err(|_| {
             Failure::new(&codes::REFERENCE, format!("{} cannot be the address of a registry", endpoint.domain))
-        })?;
-        let tokens = Tokens { registries: self, host, deadline };
+        })
+    }
+
+    /// Asks a registry, with what it takes to be let in; `scope` is what is to be opened.
+    async fn ask(&self, endpoint: &Endpoint, scope: &str, mut question: Question) -> Result<Answer, Failure> {
+        let deadline = Instant::now() + self.inner.transport.patience.deadline;
+        let Endpoint { host, .. } = endpoint;
         let mut refused = None;
         let mut tries = 0;
         loop {
-            let credential = match host.access.demand() {
-                Some(_) => self.credential(endpoint).await?,
-                None => None,
-            };
             let name = &endpoint.domain;
-            let authorization =
-                host.access.header(repository, credential.as_ref(), refused.take(), &tokens, name).await?;
-            let shown = authorization.is_some();
-            let question =
-                Question { method: method.clone(), url: url.clone(), accept, authorization, form: None, limit };
+            question.authorization = self.authorization(endpoint, scope, refused.take(), deadline).await?;
+            let shown = question.authorization.is_some();
             let answer = self.inner.transport.ask(&host.server, host.ca.as_ref(), &question, deadline).await?;
             // Once to learn what is wanted, and once more for a token that has run out or opens too little.
             if answer.status.as_u16() != 401 || tries == 2 {
                 return Ok(answer);
             }
             let before = host.access.demand();
-            let scope = host.access.learn(&answer, &url, name)?;
-            if shown && before == host.access.demand() && tries == 1 && scope.is_none() {
+            let named = host.access.learn(&answer, &question.url, name)?;
+            if shown && before == host.access.demand() && tries == 1 && named.is_none() {
                 return Ok(answer);
             }
-            if shown || scope.is_some() {
-                refused = Some(scope);
+            if shown || named.is_some() {
+                refused = Some(named);
             }
             if host.access.demand() == Some(access::Demand::Basic) && self.credential(endpoint).await?.is_none() {
                 return Ok(answer);
             }
             tries += 1;
         }
+    }
+
+    /// What opens a scope, as far as is known what is wanted.
+    #[allow(clippy::option_option, reason = "not refused, refused, refused for want of a scope")]
+    async fn authorization(
+        &self,
+        endpoint: &Endpoint,
+        scope: &str,
+        refused: Option<Option<String>>,
+        deadline: Instant,
+    ) -> Result<Option<HeaderValue>, Failure> {
+        let host = &endpoint.host;
+        let credential = match host.access.demand() {
+            Some(_) => self.credential(endpoint).await?,
+            None => None,
+        };
+        let tokens = Tokens { registries: self, host, deadline };
+        host.access.header(scope, credential.as_ref(), refused, &tokens, &endpoint.domain).await
     }
 
     /// HTTPS; for this machine and for hosts marked insecure plain HTTP where they speak nothing else.

@@ -20,6 +20,8 @@ use super::safety;
 
 /// The most that an error or a token may hold, bytes.
 pub(super) const LARGEST_ERROR: usize = 64 * 1024;
+/// Bytes in a millisecond of the slowest line that something large is sent over.
+const SLOWEST: u64 = 32;
 /// How many redirects are followed.
 const MOST_REDIRECTS: usize = 5;
 
@@ -60,8 +62,28 @@ pub(super) struct Question {
     pub(super) url: Url,
     pub(super) accept: Option<&'static str>,
     pub(super) authorization: Option<HeaderValue>,
-    pub(super) form: Option<String>,
+    pub(super) content: Option<Content>,
     pub(super) limit: usize,
+}
+
+/// What is sent along.
+#[derive(Clone)]
+pub(super) struct Content {
+    pub(super) media_type: String,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Question {
+    /// Asks for something, and sends nothing along.
+    pub(super) const fn plain(
+        method: Method,
+        url: Url,
+        accept: Option<&'static str>,
+        authorization: Option<HeaderValue>,
+        limit: usize,
+    ) -> Self {
+        Self { method, url, accept, authorization, content: None, limit }
+    }
 }
 
 /// What came back.
@@ -243,8 +265,7 @@ impl Transport {
     /// Asks once, to learn how a server speaks; what comes of it is held against nobody.
     pub(super) async fn probe(&self, server: &Server, ca: Option<&PathBuf>, url: Url) -> Result<(), Failure> {
         let deadline = Instant::now() + self.patience.attempt;
-        let (accept, authorization, form) = (None, None, None);
-        let question = Question { method: Method::GET, url, accept, authorization, form, limit: LARGEST_ERROR };
+        let question = Question::plain(Method::GET, url, None, None, LARGEST_ERROR);
         self.within(server, ca, &question, deadline).await.map(|_| ()).map_err(|trouble| trouble.failure)
     }
 
@@ -263,13 +284,24 @@ impl Transport {
 
     /// Asks, and follows where it is safe.
     async fn follow(&self, server: &Server, ca: Option<&PathBuf>, question: &Question) -> Result<Answer, Trouble> {
+        let response = self.arrive(server, ca, question).await?;
+        Self::read(server, question, response).await
+    }
+
+    /// The response of the place that a question leads to.
+    async fn arrive(
+        &self,
+        server: &Server,
+        ca: Option<&PathBuf>,
+        question: &Question,
+    ) -> Result<reqwest::Response, Trouble> {
         let last = |failure| Trouble { failure, again: false };
         let mut url = question.url.clone();
         for _ in 0..=MOST_REDIRECTS {
-            let answer = self.send(server, ca, question, &url).await?;
-            let next = answer.header(header::LOCATION.as_str()).filter(|_| answer.status.is_redirection());
-            let Some(next) = next else { return Ok(answer) };
-            let next = url.join(next).map_err(|_| last(unsafe_place(server, "a place that is no address")))?;
+            let response = self.send(server, ca, question, &url).await?;
+            let next = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+            let Some(next) = next.filter(|_| response.status().is_redirection()) else { return Ok(response) };
+            let next = url.join(next.trim()).map_err(|_| last(unsafe_place(server, "a place that is no address")))?;
             if !safety::may_follow(&question.url, &next) || !safety::may_follow(&url, &next) {
                 let place = next.host_str().unwrap_or("nowhere").to_owned();
                 return Err(last(unsafe_place(server, &format!("{}://{place}", next.scheme()))));
@@ -285,28 +317,87 @@ impl Transport {
         ca: Option<&PathBuf>,
         question: &Question,
         url: &Url,
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<reqwest::Response, Trouble> {
         let at_home = safety::same_server(url, &question.url);
-        let manner = Manner {
-            insecure: server.insecure && at_home,
-            direct: url.host_str().is_some_and(safety::is_this_machine),
-            ca: ca.cloned(),
-        };
-        let client = self.client(manner).map_err(|failure| Trouble { failure, again: false })?;
-        let mut request =
-            client.request(question.method.clone(), url.clone()).header(header::ACCEPT_ENCODING, "identity");
+        let mut request = self.request(server, ca, &question.method, url, at_home)?;
         if let Some(accept) = question.accept {
             request = request.header(header::ACCEPT, accept);
         }
         if let Some(authorization) = question.authorization.as_ref().filter(|_| at_home) {
             request = request.header(header::AUTHORIZATION, authorization);
         }
-        if let Some(form) = question.form.as_ref().filter(|_| at_home) {
-            request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
+        if let Some(content) = question.content.as_ref().filter(|_| at_home) {
+            request = request.header(header::CONTENT_TYPE, &content.media_type).body(content.bytes.clone());
         }
-        let mut response = request.send().await.map_err(|error| broken(server, &error))?;
+        let response = request.send().await.map_err(|error| broken(server, &error))?;
+        let (status, path) = (response.status(), url.path());
+        tracing::debug!(server = server.name, method = %question.method, %status, path, "asked");
+        Ok(response)
+    }
+
+    fn request(
+        &self,
+        server: &Server,
+        ca: Option<&PathBuf>,
+        method: &Method,
+        url: &Url,
+        at_home: bool,
+    ) -> Result<reqwest::RequestBuilder, Trouble> {
+        let manner = Manner {
+            insecure: server.insecure && at_home,
+            direct: url.host_str().is_some_and(safety::is_this_machine),
+            ca: ca.cloned(),
+        };
+        let client = self.client(manner).map_err(|failure| Trouble { failure, again: false })?;
+        Ok(client.request(method.clone(), url.clone()).header(header::ACCEPT_ENCODING, "identity"))
+    }
+
+    /// Opens something large: the answer's head, and its bytes as they come.
+    pub(super) async fn open(
+        &self,
+        server: &Server,
+        ca: Option<&PathBuf>,
+        question: &Question,
+    ) -> Result<reqwest::Response, Failure> {
+        let arrived = tokio::time::timeout(self.patience.attempt, self.arrive(server, ca, question)).await;
+        let response = arrived.map_err(|_| timed_out(server, self.patience.attempt))?;
+        response.map_err(|trouble| trouble.failure)
+    }
+
+    /// Sends something large, as it comes. Not tried again here: what was read is gone.
+    pub(super) async fn upload(
+        &self,
+        server: &Server,
+        ca: Option<&PathBuf>,
+        question: &Question,
+        body: reqwest::Body,
+        length: u64,
+    ) -> Result<Answer, Failure> {
+        let sending = async {
+            let mut request = self.request(server, ca, &question.method, &question.url, true)?;
+            if let Some(authorization) = &question.authorization {
+                request = request.header(header::AUTHORIZATION, authorization);
+            }
+            let request = request
+                .header(header::CONTENT_TYPE, "application/octet-stream")
+                .header(header::CONTENT_LENGTH, length)
+                .body(body);
+            let response = request.send().await.map_err(|error| broken(server, &error))?;
+            Self::read(server, question, response).await
+        };
+        // As long as the slowest line of use would take for it.
+        let most = self.patience.attempt + Duration::from_millis(length / SLOWEST);
+        let answer = tokio::time::timeout(most, sending).await.map_err(|_| timed_out(server, most))?;
+        answer.map_err(|trouble| trouble.failure)
+    }
+
+    /// How long nothing may come of something that was opened.
+    pub(super) const fn idle(&self) -> Duration {
+        self.patience.attempt
+    }
+
+    async fn read(server: &Server, question: &Question, mut response: reqwest::Response) -> Result<Answer, Trouble> {
         let status = response.status();
-        tracing::debug!(server = server.name, method = %question.method, %status, path = url.path(), "asked");
         let headers = response.headers().clone();
         let limit = if status.is_success() { question.limit } else { LARGEST_ERROR };
         let mut body = Vec::new();
@@ -437,15 +528,17 @@ fn broken(server: &Server, error: &reqwest::Error) -> Trouble {
     )
 }
 
+/// The causes of an error. One that is wrapped as an error of input and output is its cause, which `source`
+/// would pass over.
 fn chain<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
-    std::iter::successors(std::error::Error::source(error), |cause| cause.source())
+    std::iter::successors(std::error::Error::source(error), |cause| {
+        let inside = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        inside.map(|inside| inside as &(dyn std::error::Error + 'static)).or_else(|| cause.source())
+    })
 }
 
 fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
-    chain(error).find_map(|cause| {
-        let inside = cause.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-        cause.downcast_ref::<rustls::Error>().or_else(|| inside?.downcast_ref::<rustls::Error>())
-    })
+    chain(error).find_map(|cause| cause.downcast_ref::<rustls::Error>())
 }
 
 /// Whether a failure to connect may be that the server speaks plain HTTP.

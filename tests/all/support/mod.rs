@@ -10,3 +10,4 @@ pub mod releases;
 pub mod scripted_registry;
 pub mod shop;
 pub mod translated;
+pub mod writable_registry;

@@ -38,7 +38,7 @@ pub async fn pinned(
     };
     let settings = ImageSettings {
         sources: vec![layout("registry.example.com/shop"), layout("docker.io/library")],
-        allow: Vec::new(),
+        ..ImageSettings::default()
     };
     let resolution = image::pin(image::Request {
         project: &project,

@@ -1,0 +1,202 @@
+//! The lock, through the real program.
+
+use snapbox::str;
+
+use crate::cli_support::Shop;
+
+#[test]
+fn an_up_to_date_lock_needs_nobody() {
+    let shop = Shop::copy();
+    shop.run(["lock", "--check"]).success();
+    shop.run(["lock", "--offline"]).success();
+    shop.run(["lock", "--upstream"]).success().stdout_eq(str![[r"
+transship.lock: 8 images, unchanged
+
+"]]);
+    shop.document("lock", ["lock", "--upstream", "--format", "json"]);
+}
+
+#[test]
+fn what_moved_upstream_is_told_apart_and_changes_nothing() {
+    let shop = Shop::copy();
+    let lock = shop.read("transship.lock");
+    let line = |name: &str| {
+        let after = lock.split(&format!("\"{name}\":")).nth(1).unwrap();
+        after.split("digest: ").nth(1).unwrap().lines().next().unwrap().to_owned()
+    };
+    let (web, api) = (line("registry.example.com/shop/web:1.4.2"), line("registry.example.com/shop/api:1.4.2"));
+    // As if the web image had been pushed anew since.
+    shop.write("transship.lock", &lock.replacen(&web, &api, 1));
+    let before = shop.read("transship.lock");
+    let document = shop.document("lock", ["lock", "--upstream", "--format", "json"]);
+    assert_eq!(document["upstream"][0]["now"], web.as_str());
+    assert_eq!(document["upstream"][0]["locked"], api.as_str());
+    assert_eq!(document["upstream"][0]["kept"], true);
+    shop.run(["lock", "--check", "--upstream"]).success();
+    assert_eq!(shop.read("transship.lock"), before);
+}
+
+#[test]
+fn an_environment_can_refuse_images() {
+    let shop = Shop::copy();
+    shop.edit(
+        "transship.yaml",
+        "  production:\n",
+        "  production:\n    images: {locked: true, refuseLatest: true, allow: [registry.example.com/shop/**]}\n",
+    );
+    shop.run(["lock", "production", "--check"]).code(1).stderr_eq(str![[r#"
+error[image-not-allowed]: image `postgres:17`: not from an allowed repository
+   --> compose.yaml:102:12
+    |
+102 |     image: ${DATABASE_IMAGE:-postgres:17}
+    |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    |
+    = help: `environments.production.images.allow` has: registry.example.com/shop/**
+
+error[image-not-allowed]: image `redis:8`: not from an allowed repository
+   --> compose.yaml:124:12
+    |
+124 |     image: ${CACHE_IMAGE:-redis:8}
+    |            ^^^^^^^^^^^^^^^^^^^^^^^
+    |
+    = help: `environments.production.images.allow` has: registry.example.com/shop/**
+
+
+"#]]);
+    shop.edit("transship.yaml", ", allow: [registry.example.com/shop/**]}", "}");
+    shop.write("compose.production.yaml", "services: {web: {image: registry.example.com/shop/web}}\n");
+    shop.run(["lock", "production", "--check"]).code(1).stderr_eq(str![[r#"
+error[image-latest]: image `registry.example.com/shop/web`: `production` takes no image that does not say which version it is
+ --> compose.production.yaml:1:25
+  |
+1 | services: {web: {image: registry.example.com/shop/web}}
+  |                         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: name a tag other than `latest`, or a digest
+
+
+"#]]);
+    shop.write("compose.production.yaml", "services: {web: {image: 'registry.example.com/shop/web:1.5.0'}}\n");
+    shop.run(["render", "production"]).code(1).stderr_eq(str![[r#"
+error[image-not-locked]: image `registry.example.com/shop/web:1.5.0`: the lock does not hold it
+...
+"#]]);
+}
+
+#[test]
+fn the_platforms_of_an_environment_are_in_the_lock() {
+    let shop = Shop::copy();
+    shop.edit("transship.yaml", "  production:\n", "  production:\n    images: {platforms: [linux/arm64]}\n");
+    shop.run(["lock", "production", "--check"]).code(1);
+    shop.run(["lock", "production"]).success();
+    let lock = shop.read("transship.lock");
+    assert!(lock.contains("      linux/arm64:\n        user:"), "{lock}");
+    shop.edit("transship.yaml", "platforms: [linux/arm64]", "platforms: [linux/arm64/v8/x]");
+    shop.run(["lock", "production"]).code(1).stderr_eq(str![[r#"
+error[image-platform]: `linux/arm64/v8/x` is no platform
+...
+"#]]);
+}
+
+#[test]
+fn compose_files_with_digests_are_written_for_those_who_go_on_with_compose() {
+    let shop = Shop::empty();
+    let layout = &mut crate::support::image_layout::ImageLayout::default();
+    let app = layout.image("registry.example.com/app:1", &["linux/amd64"], &serde_json::json!({}));
+    layout.write(&shop.path().join("images"));
+    shop.write(
+        "transship.yaml",
+        "images:\n  qualify: registry.example.com\n  sources: [{prefix: registry.example.com, layout: images}]\n",
+    );
+    shop.write(".env", "DB_PASSWORD=of-nobody\n");
+    shop.write("conf/app.conf", "x\n");
+    shop.write(
+        "compose.yaml",
+        "\
+name: shop
+services:
+  web:
+    image: app:1
+    build: ./web
+    environment: {DATABASE: 'postgres://u:${DB_PASSWORD}@db'}
+    volumes:
+      - ./conf:/conf
+      - {type: image, source: 'registry.example.com/app:1', target: /data}
+    pre_start:
+      - image: registry.example.com/app:1
+configs: {app: {file: ./conf/app.conf}}
+",
+    );
+    shop.run(["lock", "--images-file", "docker-compose.images.yml", "--merged-file", "out/merged.yml"])
+        .success()
+        .stderr_eq(str![[r"
+warning: services.web.pre_start[0].image cannot be replaced by a further file; --merged-file has its digest
+note: out/merged.yml wants these variables: DB_PASSWORD
+
+"]]);
+    let images = shop.read("docker-compose.images.yml").replace(app.as_str(), "DIGEST");
+    snapbox::assert_data_eq!(
+        images,
+        str![[r"
+services:
+  web:
+    image: registry.example.com/app@DIGEST
+    volumes:
+    - type: image
+      source: registry.example.com/app@DIGEST
+      target: /data
+
+"]]
+    );
+    let merged = shop.read("out/merged.yml").replace(app.as_str(), "DIGEST");
+    snapbox::assert_data_eq!(
+        merged,
+        str![[r"
+name: shop
+services:
+  web:
+    pre_start:
+    - environment:
+        DATABASE: postgres://u:${DB_PASSWORD}@db
+      image: registry.example.com/app@DIGEST
+      networks:
+        default: null
+    environment:
+      DATABASE: postgres://u:${DB_PASSWORD}@db
+    image: registry.example.com/app@DIGEST
+    networks:
+      default: null
+    volumes:
+    - type: bind
+      source: ../conf
+      target: /conf
+      bind: {}
+    - type: image
+      source: registry.example.com/app@DIGEST
+      target: /data
+networks:
+  default:
+    name: shop_default
+
+"]]
+    );
+    // It stands for itself: read again, it comes to the same digests.
+    shop.run(["-f", "out/merged.yml", "config", "--images"])
+        .success()
+        .stdout_eq(format!("registry.example.com/app@{app}\n"));
+}
+
+#[test]
+fn a_promotion_wants_a_registry_and_consent() {
+    let shop = Shop::copy();
+    shop.run(["promote", "production"]).code(64).stderr_eq(str![[r"
+error: where to is not said
+  = help: name registry and path: `--to registry.example.com/shop`
+
+"]]);
+    shop.run(["render", "demo", "--to", "registry.example.com/shop"]).code(64).stderr_eq(str![[r"
+error: --to: `registry.example.com/shop` is a registry, and only `promote` goes to one
+
+"]]);
+    shop.run(["promote", "production", "--to", "registry.example.com/live", "--service", "wep"]).code(64);
+}

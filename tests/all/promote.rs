@@ -1,0 +1,179 @@
+//! The tested digests, under other names: copied out of a layout and between registries in memory.
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use serde_json::json;
+use transship::{
+    image::{
+        CredentialSources, Digest, Failure, ImageSettings, Patience, Reference, Registries, SourceKind, SourceRule,
+        promote::{Copied, PromoteRequest, copy, plan},
+    },
+    value::{Located, Spot},
+};
+use wiremock::ResponseTemplate;
+
+use crate::support::{
+    image_layout::{ImageLayout, bytes},
+    writable_registry::{Rule, WritableRegistry},
+};
+
+const BOTH: &[&str] = &["linux/amd64", "linux/arm64"];
+
+fn honest() -> Rule {
+    Box::new(|_| None)
+}
+
+/// A layout with an image, its signature, and a second image that shares a layer.
+fn layout(directory: &Path) -> (Vec<(Reference, Digest)>, Digest) {
+    let layout = &mut ImageLayout::default();
+    let web = layout.image("a.example.com/shop/web:1", BOTH, &json!({"User": "1"}));
+    let api = layout.image("a.example.com/shop/api:1", BOTH, &json!({"User": "2"}));
+    let signature =
+        layout.image(&format!("a.example.com/shop/web:sha256-{}.sig", web.hex()), &["linux/amd64"], &json!({}));
+    layout.write(directory);
+    let reference = |text: &str| Reference::parse(text).unwrap();
+    (vec![(reference("a.example.com/shop/web:1"), web), (reference("a.example.com/shop/api:1"), api)], signature)
+}
+
+fn settings(directory: &Path) -> ImageSettings {
+    let prefix = Located::new("a.example.com".into(), Spot::NOWHERE);
+    ImageSettings {
+        sources: vec![SourceRule { prefix, kind: SourceKind::Layout(directory.to_owned()) }],
+        ..ImageSettings::default()
+    }
+}
+
+async fn promote(
+    images: &[(Reference, Digest)],
+    to: &str,
+    tags: &[&str],
+    settings: &ImageSettings,
+) -> Result<Copied, Vec<Failure>> {
+    let patience = Patience { pause: std::time::Duration::from_millis(5), retries: 1, ..Patience::default() };
+    let registries = Registries::new(settings, CredentialSources::default(), patience);
+    let tags: Vec<Box<str>> = tags.iter().map(|&tag| tag.into()).collect();
+    let request = PromoteRequest { images, to, tags: &tags, settings, registries: &registries };
+    let promotion = plan(request).await?;
+    copy(request, &promotion, &|_| {}).await.map_err(|(failures, _)| failures)
+}
+
+#[tokio::test]
+async fn all_of_an_image_arrives_and_nothing_is_sent_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let (images, signature) = layout(directory.path());
+    let settings = settings(directory.path());
+    let registry = WritableRegistry::start(honest()).await;
+    let to = format!("{}/live", registry.host());
+    let first = promote(&images, &to, &["1.4.2", "latest"], &settings).await.unwrap();
+    assert_eq!((first.tags, first.manifests), (4, 7), "two indexes, four manifests, a signature");
+    for (name, digest) in [("live/web", &images[0].1), ("live/api", &images[1].1)] {
+        for tag in ["1.4.2", "latest"] {
+            assert_eq!(registry.tag(name, tag).as_ref(), Some(digest), "{name}:{tag}");
+        }
+    }
+    assert_eq!(registry.tag("live/web", &format!("sha256-{}.sig", images[0].1.hex())), Some(signature));
+    let (sent, put) = (registry.count("PATCH"), registry.count("PUT"));
+    assert_eq!(promote(&images, &to, &["1.4.2", "latest"], &settings).await.unwrap(), Copied::default());
+    // A further tag sends one manifest for each image, and no content.
+    let more = promote(&images, &to, &["stable"], &settings).await.unwrap();
+    assert_eq!((more.tags, more.blobs, more.manifests), (2, 0, 0));
+    assert_eq!(registry.count("PATCH"), sent);
+    // For each image its tag; the signature's tag is set as it was.
+    assert_eq!(registry.count("PUT") - put, 3);
+}
+
+#[tokio::test]
+async fn inside_a_registry_content_is_mounted() {
+    let directory = tempfile::tempdir().unwrap();
+    let (images, _) = layout(directory.path());
+    let registry = WritableRegistry::start(honest()).await;
+    promote(&images, &format!("{}/test", registry.host()), &["1"], &settings(directory.path())).await.unwrap();
+    let there: Vec<(Reference, Digest)> = images
+        .iter()
+        .map(|(reference, digest)| {
+            let name = reference.path().rsplit('/').next().unwrap();
+            (Reference::parse(&format!("{}/test/{name}:1", registry.host())).unwrap(), digest.clone())
+        })
+        .collect();
+    let before = registry.count("PATCH");
+    let copied =
+        promote(&there, &format!("{}/live", registry.host()), &["1"], &ImageSettings::default()).await.unwrap();
+    assert_eq!((copied.blobs, copied.tags), (0, 2));
+    assert!(copied.mounted > 0);
+    assert_eq!(registry.count("PATCH"), before);
+    assert_eq!(registry.tag("live/web", "1").as_ref(), Some(&images[0].1));
+}
+
+#[tokio::test]
+async fn no_tag_is_set_before_all_content_is_there_and_it_goes_on_where_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let (images, _) = layout(directory.path());
+    let settings = settings(directory.path());
+    let broken = std::sync::Arc::new(AtomicUsize::new(0));
+    let own = std::sync::Arc::clone(&broken);
+    // The second repository takes nothing, until it does.
+    let registry = WritableRegistry::start(Box::new(move |request| {
+        let refused = own.load(Ordering::Relaxed) == 0 && request.url.path().starts_with("/v2/live/api/blobs/uploads");
+        refused.then(|| ResponseTemplate::new(403))
+    }))
+    .await;
+    let to = format!("{}/live", registry.host());
+    let failures = promote(&images, &to, &["1"], &settings).await.unwrap_err();
+    let told: Vec<String> = failures.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("denies access (403)"), "{told:?}");
+    assert_eq!((registry.tag("live/web", "1"), registry.tag("live/api", "1")), (None, None));
+    let sent = registry.count("PATCH");
+    broken.store(1, Ordering::Relaxed);
+    let copied = promote(&images, &to, &["1"], &settings).await.unwrap();
+    assert_eq!(copied.tags, 2);
+    assert_eq!(registry.count("PATCH") as u64, sent as u64 + copied.blobs);
+    assert!(registry.tag("live/api", "1").is_some());
+}
+
+#[tokio::test]
+async fn a_registry_that_keeps_something_else_is_found_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let (images, _) = layout(directory.path());
+    let other = bytes(&json!({"schemaVersion": 2, "config": {"digest": Digest::of(b"x").as_str()}}));
+    let registry = WritableRegistry::start(Box::new(move |request| {
+        let lies = request.method.as_str() == "HEAD" && request.url.path().ends_with("/manifests/1");
+        let answer = ResponseTemplate::new(200)
+            .insert_header("Docker-Content-Digest", Digest::of(&other).as_str())
+            .set_body_raw("", "application/vnd.oci.image.index.v1+json");
+        lies.then_some(answer)
+    }))
+    .await;
+    let to = format!("{}/live", registry.host());
+    let failures = promote(&images[..1], &to, &["1"], &settings(directory.path())).await.unwrap_err();
+    let told = failures[0].to_string().replace(&registry.host(), "REGISTRY");
+    assert!(told.starts_with("REGISTRY/live/web:1 stands for sha256:"), "{told}");
+}
+
+#[tokio::test]
+async fn names_that_cannot_be_are_all_said_before_anything_is_asked() {
+    let digest = Digest::of(b"1");
+    let image = |text: &str, digest: &Digest| (Reference::parse(text).unwrap(), digest.clone());
+    let images = [
+        image("a.example.com/one/web:1", &digest),
+        image("a.example.com/two/web:1", &Digest::of(b"2")),
+        (Reference::parse(&format!("a.example.com/api@{digest}")).unwrap(), digest.clone()),
+    ];
+    let failures = promote(&images, "b.example.com/live", &[], &ImageSettings::default()).await.unwrap_err();
+    let told: Vec<String> = failures.iter().map(|failure| failure.to_string()).collect();
+    assert_eq!(
+        told,
+        [
+            format!(
+                "`a.example.com/one/web@{digest}` and `a.example.com/two/web@{}` would both be b.example.com/live/web:1",
+                Digest::of(b"2")
+            ),
+            format!("`a.example.com/api@{digest}` has no tag that it could have there"),
+        ]
+    );
+    let wrong = promote(&images[..1], "live", &[], &ImageSettings::default()).await.unwrap_err();
+    assert_eq!(wrong[0].to_string(), "`live` does not begin with a registry");
+}
