@@ -56,7 +56,7 @@ fn environments(here: &str) -> Vec<Option<String>> {
 }
 
 /// Every environment of every topic: where its expectations stand, and what it comes to.
-fn all() -> Vec<(String, Translated)> {
+pub(crate) fn all() -> Vec<(String, Translated)> {
     let variables: BTreeMap<String, String> =
         VARIABLES.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let mut all = Vec::new();
