@@ -422,14 +422,19 @@ fn unaccounted(translated: &Translated) -> Vec<String> {
         resource.body.walk(&mut |_, node| {
             add(node.from);
             if let Value::Text(text) = &node.value {
-                text.mark_spots().for_each(|spot| add(spot.into()));
+                for spot in text.mark_spots() {
+                    add(spot.into());
+                }
             }
         });
     }
-    release.requires.iter().for_each(|one| add(one.from));
+    for one in &release.requires {
+        add(one.from);
+    }
     for finding in translated.findings() {
-        finding.labels.iter().for_each(|label| add(label.spot.into()));
-        finding.covers.iter().for_each(|spot| add((*spot).into()));
+        for spot in finding.labels.iter().map(|label| label.spot).chain(finding.covers.iter().copied()) {
+            add(spot.into());
+        }
     }
     let mut lost = Vec::new();
     translated.project.canonical.walk(&mut |path, tree| {

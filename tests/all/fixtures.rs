@@ -83,7 +83,9 @@ fn document(translated: &Translated) -> RenderDocument {
 
 fn findings(translated: &Translated) -> String {
     let mut all = Findings::new();
-    translated.findings().into_iter().for_each(|finding| all.push(finding.clone()));
+    for finding in translated.findings() {
+        all.push(finding.clone());
+    }
     let style = Style { color: false, width: 120, least: Severity::Info };
     render(&all, &translated.origins, &translated.secrets, style)
 }

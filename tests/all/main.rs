@@ -17,6 +17,7 @@ mod cluster_real;
 mod conformance;
 mod coverage;
 mod fixtures;
+mod frozen;
 mod layout;
 mod registry;
 mod support;
