@@ -30,8 +30,8 @@ fn table() -> &'static [Disposition] {
 
 /// The row of a path: the longest pattern that it is at or below.
 fn row(path: &[String]) -> Option<&'static Disposition> {
-    let path: Vec<&str> = path.iter().map(String::as_str).collect();
     static ROWS: LazyLock<Rows> = LazyLock::new(|| Rows::new(table()));
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
     ROWS.get(&path)
 }
 
