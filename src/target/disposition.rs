@@ -50,7 +50,9 @@ impl Rows {
             rows.entry(Self::drawer(&steps)).or_default().push((steps, row));
         }
         // The longest first: it is the one that counts.
-        rows.values_mut().for_each(|rows| rows.sort_by_key(|(steps, _)| std::cmp::Reverse(steps.len())));
+        for rows in rows.values_mut() {
+            rows.sort_by_key(|(steps, _)| std::cmp::Reverse(steps.len()));
+        }
         Self(rows)
     }
 

@@ -30,8 +30,8 @@ fn table() -> &'static [Disposition] {
 
 /// The row of a path: the longest pattern that it is at or below.
 fn row(path: &[String]) -> Option<&'static Disposition> {
-    let path: Vec<&str> = path.iter().map(String::as_str).collect();
     static ROWS: LazyLock<Rows> = LazyLock::new(|| Rows::new(table()));
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
     ROWS.get(&path)
 }
 
@@ -422,14 +422,19 @@ fn unaccounted(translated: &Translated) -> Vec<String> {
         resource.body.walk(&mut |_, node| {
             add(node.from);
             if let Value::Text(text) = &node.value {
-                text.mark_spots().for_each(|spot| add(spot.into()));
+                for spot in text.mark_spots() {
+                    add(spot.into());
+                }
             }
         });
     }
-    release.requires.iter().for_each(|one| add(one.from));
+    for one in &release.requires {
+        add(one.from);
+    }
     for finding in translated.findings() {
-        finding.labels.iter().for_each(|label| add(label.spot.into()));
-        finding.covers.iter().for_each(|spot| add((*spot).into()));
+        for spot in finding.labels.iter().map(|label| label.spot).chain(finding.covers.iter().copied()) {
+            add(spot.into());
+        }
     }
     let mut lost = Vec::new();
     translated.project.canonical.walk(&mut |path, tree| {

@@ -24,6 +24,7 @@ use transship::{
 };
 
 use crate::support::{
+    engines::Engines,
     shop,
     translated::{Translated, translate},
 };
@@ -83,7 +84,9 @@ fn document(translated: &Translated) -> RenderDocument {
 
 fn findings(translated: &Translated) -> String {
     let mut all = Findings::new();
-    translated.findings().into_iter().for_each(|finding| all.push(finding.clone()));
+    for finding in translated.findings() {
+        all.push(finding.clone());
+    }
     let style = Style { color: false, width: 120, least: Severity::Info };
     render(&all, &translated.origins, &translated.secrets, style)
 }
@@ -149,4 +152,24 @@ fn manifests_hold_what_kubernetes_knows() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_real_server_takes_every_manifest() {
+    let Some(engines) = Engines::with("a dry run of all fixtures", &["KUBECONFIG", "KUBECTL"]) else { return };
+    let namespace = format!("transship-fixtures-{}", std::process::id());
+    engines.kubectl(&["create", "namespace", &namespace]);
+    let directory = tempfile::TempDir::new().unwrap();
+    let path = directory.path().join("list.json");
+    for (_, translated) in all() {
+        let mut items: Vec<Json> = document(&translated).resources.into_iter().map(|resource| resource.body).collect();
+        items.retain(|body| body["kind"] != "Namespace");
+        for body in &mut items {
+            body["metadata"]["namespace"] = namespace.as_str().into();
+        }
+        let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items});
+        fs::write(&path, list.to_string()).unwrap();
+        engines.kubectl(&["apply", "--dry-run=server", "--validate=strict", "-f", &path.to_string_lossy()]);
+    }
+    engines.kubectl(&["delete", "namespace", &namespace, "--wait=false"]);
 }

@@ -22,6 +22,7 @@ mod conformance;
 mod coverage;
 mod cut;
 mod fixtures;
+mod frozen;
 mod layout;
 mod promote;
 mod readme;

@@ -1,7 +1,7 @@
 //! Names and ports under which services are reached, and who may reach them.
 
 use super::{
-    object::{Object, SERVICE},
+    object::Object,
     translate::{Translator, context, some_map, sorted},
 };
 use crate::{
@@ -380,8 +380,11 @@ impl Translator<'_> {
             let flag = declared.value.internal.as_ref().filter(|flag| flag.value);
             let from =
                 self.project.origins.union([Some(declared.spot), flag.map(|flag| flag.spot)].into_iter().flatten());
+            let instance = self.instance();
             let labelled = || {
                 let mut labels = Node::map(from);
+                // Another application in the namespace may have a network of the same name.
+                labels.set("app.kubernetes.io/instance", Node { value: instance.clone().into(), from });
                 labels.set(label.as_str(), Node { value: "".into(), from });
                 labels
             };
@@ -413,7 +416,9 @@ impl Translator<'_> {
             let called = Called::Now(naming::slug(&format!("network-{network}"), 63).into());
             let mut object =
                 Object::new(key, "networking.k8s.io/v1/NetworkPolicy", called, "networkpolicy.yaml", declared.spot);
-            object.annotations.extend(self.annotations(&declared.value.labels, &format!("networks.{network}.labels")));
+            object
+                .annotations
+                .extend(self.annotations(declared.value.labels.as_ref(), &format!("networks.{network}.labels")));
             let inner = context(
                 "policy",
                 vec![
@@ -441,8 +446,7 @@ impl Translator<'_> {
             let called = Called::Now(naming::slug(&format!("{name}-isolated"), 63).into());
             let object = Object::new(key, "networking.k8s.io/v1/NetworkPolicy", called, "networkpolicy.yaml", spot)
                 .of(name, Fingerprint::of_bytes(b"none"));
-            let mut selector = Node::map(spot);
-            selector.set(SERVICE, Node::new(naming::slug(name, 63), spot));
+            let selector = self.service_selector(name, spot);
             let types = vec![Node::new("Ingress", spot), Node::new("Egress", spot)];
             let inner = context(
                 "policy",
@@ -480,8 +484,7 @@ impl Translator<'_> {
                 continue;
             }
             let spot = service.value.ports.as_ref().map_or(service.spot, |ports| ports.spot);
-            let mut selector = Node::map(spot);
-            selector.set(SERVICE, Node::new(naming::slug(name, 63), spot));
+            let selector = self.service_selector(name, spot);
             let mut ingress = Node::map(spot);
             ingress.set("ports", Node::new(ports, spot));
             let key = Key::new(Subject::Service(name.clone()), Role::new("policy"));

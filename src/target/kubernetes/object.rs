@@ -172,9 +172,9 @@ impl Translator<'_> {
     }
 
     /// Annotations of labels that people wrote; what cannot be one is told.
-    pub(super) fn annotations(&mut self, list: &Option<Located<Strings>>, at: &str) -> Vec<(Box<str>, Node)> {
+    pub(super) fn annotations(&mut self, list: Option<&Located<Strings>>, at: &str) -> Vec<(Box<str>, Node)> {
         let mut out = Vec::new();
-        for (key, text) in list.iter().flat_map(|all| &all.value) {
+        for (key, text) in list.into_iter().flat_map(|all| &all.value) {
             if is_annotation(key) {
                 out.push((key.clone(), self.text(text)));
             } else {

@@ -50,7 +50,7 @@ impl Translator<'_> {
                 Some(expression)
             });
             if let Some(expression) = expression {
-                expressions.push(expression)
+                expressions.push(expression);
             } else {
                 let words = format!("the constraint `{}` cannot be said", constraint.value.masked());
                 let at = format!("services.{name}.deploy.placement.constraints");

@@ -37,8 +37,8 @@ impl Translator<'_> {
             labels.push((label.into(), Node::new("", attachment.spot)));
         }
         let mut annotations = Node::map(spot);
-        let labelled = self.annotations(&service.labels, &format!("services.{name}.labels"));
-        let annotated = self.annotations(&service.annotations, &format!("services.{name}.annotations"));
+        let labelled = self.annotations(service.labels.as_ref(), &format!("services.{name}.labels"));
+        let annotated = self.annotations(service.annotations.as_ref(), &format!("services.{name}.annotations"));
         for (key, text) in labelled.into_iter().chain(annotated) {
             // Where both say something, the annotation counts, and the label is part of why.
             let below = annotations.get(&key).map(|below| below.from).unwrap_or_default();
@@ -267,7 +267,7 @@ impl Translator<'_> {
             }
         }
         let mut escalation = None;
-        let (mut seccomp, mut apparmor, mut selinux, mut proc_mount) = (None, None, None, None);
+        let (mut seccomp, mut apparmor, mut selinux) = (None, None, None);
         for option in service.security_opt.iter().flat_map(|all| &all.value) {
             let from = option.value.sources(option.spot, &self.project.origins);
             let text = option.value.plain().unwrap_or_default();
@@ -295,7 +295,6 @@ impl Translator<'_> {
                         _ => options.set("type", Node::new("spc_t", from)),
                     }
                 }
-                "systempaths" => proc_mount = Some(Node::new("Unmasked", from)),
                 _ => {
                     let words = format!("the option `{}` cannot be said", option.value.masked());
                     self.find(
@@ -319,7 +318,6 @@ impl Translator<'_> {
                 ("seccompProfile", seccomp),
                 ("appArmorProfile", apparmor),
                 ("seLinuxOptions", selinux),
-                ("procMount", proc_mount),
             ],
             Sources::NONE,
         )

@@ -283,7 +283,7 @@ impl Translator<'_> {
                 volume.spot,
             )
             .life(Life::Data);
-            object.annotations.extend(self.annotations(&value.labels, &format!("volumes.{name}.labels")));
+            object.annotations.extend(self.annotations(value.labels.as_ref(), &format!("volumes.{name}.labels")));
             object.shaped = own.map(|own| own.spot.into()).unwrap_or_default();
             let inner = context(
                 "claim",

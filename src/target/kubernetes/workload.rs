@@ -214,7 +214,7 @@ impl Translator<'_> {
         object.annotations.push(("transship.dev/image".into(), Node { value: Value::from(&*image.written), from }));
         if let Some(deploy) = &service.deploy {
             let at = format!("services.{}.deploy.labels", object.component.unwrap_or_default());
-            object.annotations.extend(self.annotations(&deploy.value.labels, &at));
+            object.annotations.extend(self.annotations(deploy.value.labels.as_ref(), &at));
         }
         // The order of creation and the profiles stand in no body.
         let waits = service.depends_on.iter().flat_map(|all| all.value.values()).flat_map(|dependency| {
