@@ -71,7 +71,7 @@ section! {
         prefix: Located<Name>,
         /// Directory with an OCI image layout.
         layout: Located<Name>,
-        /// Archive of an OCI image layout.
+        /// Archive of images: an OCI image layout as a tar file, or what `docker save` writes.
         archive: Located<Name>,
         /// Registry and path that is asked first.
         mirror: Located<Name>,

@@ -46,6 +46,21 @@ impl Digest {
         Self(format!("sha256:{}", hexadecimal(&Sha256::digest(bytes))).into())
     }
 
+    /// The SHA-256 of what can be read, and how many bytes that is.
+    pub(super) fn of_all(source: &mut impl std::io::Read) -> std::io::Result<(Self, u64)> {
+        let mut hasher = Sha256::new();
+        let mut length = 0;
+        let mut piece = vec![0; 128 * 1024];
+        loop {
+            let read = source.read(&mut piece)?;
+            if read == 0 {
+                return Ok((Self(format!("sha256:{}", hexadecimal(&hasher.finalize())).into()), length));
+            }
+            hasher.update(piece.get(..read).unwrap_or_default());
+            length += read as u64;
+        }
+    }
+
     /// Whether these bytes have this digest.
     pub fn is_of(&self, bytes: &[u8]) -> bool {
         let hex = match self.algorithm() {

@@ -2,6 +2,7 @@
 //!
 //! [`pin`](fn@pin) is the only maker of [`Pinned`], and nothing else can be translated.
 
+mod archive;
 pub(crate) mod codes;
 pub mod compose_files;
 mod configuration;

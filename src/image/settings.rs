@@ -40,7 +40,7 @@ pub struct SourceRule {
 /// Where images come from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SourceKind {
-    /// A directory in OCI image layout.
+    /// A directory in OCI image layout, or an archive of one or of `docker save`.
     Layout(PathBuf),
     /// Another registry that has the same images: what stands in the place of the prefix. Asked first; the
     /// registry itself is asked when it fails. Never written into a manifest.

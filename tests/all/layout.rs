@@ -379,3 +379,72 @@ fn a_damaged_layout_gives_nothing() {
         format!("{place}: image-layout: {image}: . is no OCI image layout: `oci-layout`: entity not found")
     );
 }
+
+/// Writes a tar file.
+fn archive(path: &Path, files: &[(String, Vec<u8>)], links: &[(&str, &str)]) {
+    let mut builder = tar::Builder::new(std::fs::File::create(path).unwrap());
+    for (name, bytes) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, &bytes[..]).unwrap();
+    }
+    for (name, target) in links {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Symlink);
+        header.set_size(0);
+        builder.append_link(&mut header, name, target).unwrap();
+    }
+    builder.finish().unwrap();
+}
+
+#[test]
+fn an_archive_is_as_good_as_its_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let layout = &mut ImageLayout::default();
+    let digest = layout.image("registry.example.com/app:1", BOTH, &json!({"User": "1"}));
+    let path = directory.path().join("images.tar");
+    archive(&path, &layout.files().into_iter().collect::<Vec<_>>(), &[]);
+    let project = load(&[("compose.yaml", "services: {web: {image: 'registry.example.com/app:1'}}\n")], &[], &[]);
+    let settings = from_layout(&path, &["registry.example.com"]);
+    let found = pinned(&project, None, &PinMode::Offline, &settings).unwrap().pinned;
+    assert_eq!(found.image_of("web").map(|image| &image.digest), Some(&digest));
+
+    std::fs::write(&path, [0x1f, 0x8b, 8, 0]).unwrap();
+    let told = pinned(&project, None, &PinMode::Offline, &settings).map(|_| ()).unwrap_err();
+    let told = told.replace(&directory.path().display().to_string(), ".");
+    assert_eq!(
+        told,
+        "compose.yaml:1:25: image-layout: image `registry.example.com/app:1`: ./images.tar is no archive of images: it \
+         is compressed\n  help: unpack it first: `gunzip FILE`\n"
+    );
+}
+
+#[test]
+fn what_docker_saved_has_the_same_digest_wherever_it_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let configuration = json!({"os": "linux", "architecture": "amd64", "config": {"User": "7", "Cmd": ["run"]}});
+    let list = json!([{
+        "Config": "c.json", "RepoTags": ["registry.example.com/app:1"], "Layers": ["a/layer.tar", "b/layer.tar"],
+    }]);
+    let files = [
+        ("manifest.json".to_owned(), list.to_string().into_bytes()),
+        ("c.json".to_owned(), configuration.to_string().into_bytes()),
+        ("a/layer.tar".to_owned(), b"layer".to_vec()),
+    ];
+    // Engines of old write a layer that two images share once, and link to it.
+    let links = [("b/layer.tar", "../a/layer.tar")];
+    let project = load(&[("compose.yaml", "services: {web: {image: 'registry.example.com/app:1'}}\n")], &[], &[]);
+    let pinned_from = |name: &str| {
+        let path = directory.path().join(name);
+        archive(&path, &files, &links);
+        let settings = from_layout(&path, &["registry.example.com"]);
+        let found = pinned(&project, None, &PinMode::Offline, &settings).unwrap().pinned;
+        found.image_of("web").unwrap().clone()
+    };
+    let one = pinned_from("one.tar");
+    assert_eq!(one.configuration.as_ref().unwrap().user.as_deref(), Some("7"));
+    assert_eq!(pinned_from("two.tar").digest, one.digest);
+    let layout = transship::image::Layout::open(&directory.path().join("one.tar")).unwrap();
+    assert_eq!(layout.blob(&transship::image::Digest::of(b"layer"), 100).unwrap(), b"layer");
+}
