@@ -145,22 +145,19 @@ impl<'c> Journey<'c> {
     }
 
     fn translated(&self, keyring: &Keyring) -> (Release, Findings) {
-        match &self.loaded {
-            Some(loaded) => {
-                let translation = self.target.translate(&loaded.pinned, &loaded.settings, &Unit::default(), keyring);
-                (translation.release, translation.findings)
-            }
-            None => {
-                let release = Release {
-                    application: self.application.clone(),
-                    dialect: Dialect::Kubernetes,
-                    resources: IndexMap::new(),
-                    requires: Vec::new(),
-                    origins: Arc::clone(&self.context.origins),
-                    concealed: Arc::clone(&self.context.concealed),
-                };
-                (release, Findings::new())
-            }
+        if let Some(loaded) = &self.loaded {
+            let translation = self.target.translate(&loaded.pinned, &loaded.settings, &Unit::default(), keyring);
+            (translation.release, translation.findings)
+        } else {
+            let release = Release {
+                application: self.application.clone(),
+                dialect: Dialect::Kubernetes,
+                resources: IndexMap::new(),
+                requires: Vec::new(),
+                origins: Arc::clone(&self.context.origins),
+                concealed: Arc::clone(&self.context.concealed),
+            };
+            (release, Findings::new())
         }
     }
 

@@ -136,15 +136,14 @@ impl Archive {
             self.parts.insert(digest, Part::Made(configuration));
             let mut described_layers = Vec::new();
             for layer in texts("Layers") {
-                let (digest, size) = match layers.get(&layer) {
-                    Some(known) => known.clone(),
-                    None => {
-                        let file = self.file(&layer);
-                        let read = file.and_then(|mut file| Digest::of_all(&mut file));
-                        let read = read.map_err(|error| broken(&layer, &error))?;
-                        layers.insert(layer.clone(), read.clone());
-                        read
-                    }
+                let (digest, size) = if let Some(known) = layers.get(&layer) {
+                    known.clone()
+                } else {
+                    let file = self.file(&layer);
+                    let read = file.and_then(|mut file| Digest::of_all(&mut file));
+                    let read = read.map_err(|error| broken(&layer, &error))?;
+                    layers.insert(layer.clone(), read.clone());
+                    read
                 };
                 described_layers.push(json!({
                     "mediaType": "application/vnd.docker.image.rootfs.diff.tar",

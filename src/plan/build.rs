@@ -331,18 +331,18 @@ impl<'a> Builder<'a> {
         let action = match mutability {
             Mutability::InPlace => Action::Update,
             Mutability::Never => {
-                self.block(resource, &address, Refusal::Immutable(paths));
+                self.block(resource, address, Refusal::Immutable(paths));
                 Action::Keep { why: "it cannot be changed, and holds data" }
             }
             Mutability::Replace { .. } if resource.life == Life::Data => {
-                self.block(resource, &address, Refusal::Immutable(paths));
+                self.block(resource, address, Refusal::Immutable(paths));
                 Action::Keep { why: "it holds data" }
             }
             Mutability::Replace { cascade } => {
                 if resource.life == Life::Mutable {
                     needs.push(Consent::Replace);
                     if !self.options.consents.contains(&Consent::Replace) {
-                        self.block(resource, &address, Refusal::Consent("it has to be removed and made anew"));
+                        self.block(resource, address, Refusal::Consent("it has to be removed and made anew"));
                     }
                 }
                 Action::Replace { cascade }

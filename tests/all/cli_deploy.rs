@@ -31,7 +31,7 @@ fn small() -> Shop {
 #[test]
 fn a_first_deployment_is_shown_before_it_is_made() {
     let shop = small();
-    let shown = str![[r#"
+    let shown = str![[r"
 small/test in deploy (first revision)
 
 + ConfigMap small/transship-small-test
@@ -45,7 +45,7 @@ small/test in deploy (first revision)
 
 4 to create
 
-"#]];
+"]];
     shop.run(["diff", "test"]).success().stdout_eq(shown).stderr_eq("");
     assert!(!shop.path().join("deploy").exists(), "looking changed something");
     shop.run(["diff", "test", "--exit-code", "-q"]).code(2);
@@ -80,7 +80,7 @@ fn one_edited_value_is_the_one_difference() {
     shop.run(["apply", "test", "-yq"]).success();
     shop.edit("compose.yaml", "replicas: 2", "replicas: 3");
     shop.edit("compose.yaml", "GREETING: hello", "GREETING: good morning");
-    shop.run(["diff", "test"]).success().stderr_eq("").stdout_eq(str![[r#"
+    shop.run(["diff", "test"]).success().stderr_eq("").stdout_eq(str![[r"
 small/test in deploy (after revision 1)
 
 ~ ConfigMap small/web-environment-trlkdcczkp instead of web-environment-f7bw7nov4o
@@ -97,7 +97,7 @@ small/test in deploy (after revision 1)
 
 2 to update, 1 to delete
 
-"#]]);
+"]]);
     shop.run(["apply", "test", "-yq"]).success();
     assert!(shop.read("deploy/web-environment.yaml").contains("GREETING: good morning"));
 
@@ -129,7 +129,7 @@ plan [..] is in first.plan; `transship apply --plan first.plan` carries it out
     assert!(!shop.path().join("deploy").exists());
     assert!(!shop.read("first.plan").contains("not-to-be-seen"));
     shop.document("saved-plan", ["show", "first.plan", "--format", "json"]);
-    shop.run(["show", "first.plan"]).success().stderr_eq("").stdout_eq(str![[r#"
+    shop.run(["show", "first.plan"]).success().stderr_eq("").stdout_eq(str![[r"
 small/test in deploy (first revision)
 
 + ConfigMap small/transship-small-test
@@ -143,7 +143,7 @@ small/test in deploy (first revision)
 
 4 changes; plan [..], made by transship [..]
 
-"#]]);
+"]]);
     shop.run(["apply", "--plan", "first.plan", "-y"]).success();
     // Once more: all of it is done.
     shop.run(["apply", "--plan", "first.plan", "-y"]).success();
@@ -229,7 +229,7 @@ error: this cannot be applied: see the lines that begin with `!`
   = help: nothing was changed; `--adopt` and `--allow-replace` say what may be done
 
 "]])
-        .stdout_eq(str![[r#"
+        .stdout_eq(str![[r"
 small/test in deploy (first revision)
 
 + ConfigMap small/transship-small-test
@@ -242,7 +242,7 @@ small/test in deploy (first revision)
 
 3 to create, 1 to update
 
-"#]]);
+"]]);
     assert_eq!(shop.read("deploy/web-workload.yaml"), "mine: yes\n");
     fs::remove_file(shop.path().join("deploy/web-workload.yaml")).unwrap();
     shop.run(["apply", "test", "-yq"]).success();
@@ -312,8 +312,8 @@ fn a_cluster_that_is_not_there() {
          \"http://127.0.0.1:9\"}}]}",
     );
     let arguments = ["apply", "test", "--context", "c", "--kubeconfig", "kubeconfig", "--yes"];
-    shop.run(arguments).code(1).stdout_eq("").stderr_eq(str![[r#"
+    shop.run(arguments).code(1).stdout_eq("").stderr_eq(str![[r"
 error: http://127.0.0.1:9 refuses the connection; check that the cluster runs and that the context names its address
 
-"#]]);
+"]]);
 }

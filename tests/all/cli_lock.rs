@@ -44,7 +44,7 @@ fn an_environment_can_refuse_images() {
         "  production:\n",
         "  production:\n    images: {locked: true, refuseLatest: true, allow: [registry.example.com/shop/**]}\n",
     );
-    shop.run(["lock", "production", "--check"]).code(1).stderr_eq(str![[r#"
+    shop.run(["lock", "production", "--check"]).code(1).stderr_eq(str![[r"
 error[image-not-allowed]: image `postgres:17`: not from an allowed repository
    --> compose.yaml:102:12
     |
@@ -62,10 +62,10 @@ error[image-not-allowed]: image `redis:8`: not from an allowed repository
     = help: `environments.production.images.allow` has: registry.example.com/shop/**
 
 
-"#]]);
+"]]);
     shop.edit("transship.yaml", ", allow: [registry.example.com/shop/**]}", "}");
     shop.write("compose.production.yaml", "services: {web: {image: registry.example.com/shop/web}}\n");
-    shop.run(["lock", "production", "--check"]).code(1).stderr_eq(str![[r#"
+    shop.run(["lock", "production", "--check"]).code(1).stderr_eq(str![[r"
 error[image-latest]: image `registry.example.com/shop/web`: `production` takes no image that does not say which version it is
  --> compose.production.yaml:1:25
   |
@@ -75,12 +75,12 @@ error[image-latest]: image `registry.example.com/shop/web`: `production` takes n
   = help: name a tag other than `latest`, or a digest
 
 
-"#]]);
+"]]);
     shop.write("compose.production.yaml", "services: {web: {image: 'registry.example.com/shop/web:1.5.0'}}\n");
-    shop.run(["render", "production"]).code(1).stderr_eq(str![[r#"
+    shop.run(["render", "production"]).code(1).stderr_eq(str![[r"
 error[image-not-locked]: image `registry.example.com/shop/web:1.5.0`: the lock does not hold it
 ...
-"#]]);
+"]]);
 }
 
 #[test]
@@ -92,10 +92,10 @@ fn the_platforms_of_an_environment_are_in_the_lock() {
     let lock = shop.read("transship.lock");
     assert!(lock.contains("      linux/arm64:\n        user:"), "{lock}");
     shop.edit("transship.yaml", "platforms: [linux/arm64]", "platforms: [linux/arm64/v8/x]");
-    shop.run(["lock", "production"]).code(1).stderr_eq(str![[r#"
+    shop.run(["lock", "production"]).code(1).stderr_eq(str![[r"
 error[image-platform]: `linux/arm64/v8/x` is no platform
 ...
-"#]]);
+"]]);
 }
 
 #[test]
