@@ -184,10 +184,8 @@ impl Files {
         if let Some(name) = &self.merged_file {
             let configuration = compose::configuration(&selected.request, &Disk, &context.origins, &context.concealed);
             let configuration = configuration.map_err(Found)?;
-            let mut document = match self.with_secrets {
-                true => configuration.clear_with_extensions(),
-                false => configuration.masked(),
-            };
+            let mut document =
+                if self.with_secrets { configuration.clear_with_extensions() } else { configuration.masked() };
             let path = join(&context.session.directory, name);
             compose_files::lock(&mut document, pinned, &compose::directory(&path), self.with_build);
             if !self.with_secrets {

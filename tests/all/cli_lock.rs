@@ -37,6 +37,23 @@ fn what_moved_upstream_is_told_apart_and_changes_nothing() {
 }
 
 #[test]
+fn a_registry_that_is_down_leaves_the_lock_as_it_is() {
+    let shop = Shop::copy();
+    let before = shop.read("transship.lock");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    shop.edit("transship.yaml", "    - docker.io/library/**\n", "    - docker.io/library/**\n    - 127.0.0.1:*/**\n");
+    shop.write(
+        "compose.production.yaml",
+        &format!("services:\n  web: {{image: '{nobody}/web:1'}}\n  api: {{image: '{nobody}/api:1'}}\n"),
+    );
+    let output = shop.run(["lock"]).code(1).stdout_eq("").get_output().clone();
+    let told = String::from_utf8(output.stderr).unwrap().replace(&nobody, "REGISTRY");
+    assert_eq!(told.matches("error[registry-unreachable]").count(), 2, "{told}");
+    assert!(told.contains("nothing listens at REGISTRY"), "{told}");
+    assert_eq!(shop.read("transship.lock"), before);
+}
+
+#[test]
 fn an_environment_can_refuse_images() {
     let shop = Shop::copy();
     shop.edit(
@@ -44,7 +61,7 @@ fn an_environment_can_refuse_images() {
         "  production:\n",
         "  production:\n    images: {locked: true, refuseLatest: true, allow: [registry.example.com/shop/**]}\n",
     );
-    shop.run(["lock", "production", "--check"]).code(1).stderr_eq(str![[r#"
+    shop.run(["lock", "production", "--check"]).code(1).stderr_eq(str![[r"
 error[image-not-allowed]: image `postgres:17`: not from an allowed repository
    --> compose.yaml:102:12
     |
@@ -62,10 +79,10 @@ error[image-not-allowed]: image `redis:8`: not from an allowed repository
     = help: `environments.production.images.allow` has: registry.example.com/shop/**
 
 
-"#]]);
+"]]);
     shop.edit("transship.yaml", ", allow: [registry.example.com/shop/**]}", "}");
     shop.write("compose.production.yaml", "services: {web: {image: registry.example.com/shop/web}}\n");
-    shop.run(["lock", "production", "--check"]).code(1).stderr_eq(str![[r#"
+    shop.run(["lock", "production", "--check"]).code(1).stderr_eq(str![[r"
 error[image-latest]: image `registry.example.com/shop/web`: `production` takes no image that does not say which version it is
  --> compose.production.yaml:1:25
   |
@@ -75,12 +92,12 @@ error[image-latest]: image `registry.example.com/shop/web`: `production` takes n
   = help: name a tag other than `latest`, or a digest
 
 
-"#]]);
+"]]);
     shop.write("compose.production.yaml", "services: {web: {image: 'registry.example.com/shop/web:1.5.0'}}\n");
-    shop.run(["render", "production"]).code(1).stderr_eq(str![[r#"
+    shop.run(["render", "production"]).code(1).stderr_eq(str![[r"
 error[image-not-locked]: image `registry.example.com/shop/web:1.5.0`: the lock does not hold it
 ...
-"#]]);
+"]]);
 }
 
 #[test]
@@ -92,10 +109,10 @@ fn the_platforms_of_an_environment_are_in_the_lock() {
     let lock = shop.read("transship.lock");
     assert!(lock.contains("      linux/arm64:\n        user:"), "{lock}");
     shop.edit("transship.yaml", "platforms: [linux/arm64]", "platforms: [linux/arm64/v8/x]");
-    shop.run(["lock", "production"]).code(1).stderr_eq(str![[r#"
+    shop.run(["lock", "production"]).code(1).stderr_eq(str![[r"
 error[image-platform]: `linux/arm64/v8/x` is no platform
 ...
-"#]]);
+"]]);
 }
 
 #[test]
