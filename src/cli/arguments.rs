@@ -93,7 +93,7 @@ pub struct Global {
     /// Environment.
     #[arg(
         short = 'e',
-        long = "environment",
+        long = "env",
         id = "which",
         value_name = "ENVIRONMENT",
         global = true,
@@ -195,6 +195,8 @@ pub enum Format {
     Text,
     /// For programs; every document says its version.
     Json,
+    /// YAML, where a command has it; otherwise for people.
+    Yaml,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -5,9 +5,9 @@ use clap::Args;
 use super::{
     Context, Exit, Stop,
     arguments::Where,
-    journey::{Agreed, Aim, Journey, Looked, has_work},
+    journey::{Agreed, Aim, Journey, Looked},
 };
-use crate::report::{PlanDocument, plan_text};
+use crate::report::{PlanDocument, PlanStyle, plan_text};
 
 /// What it understands.
 #[derive(Args, Debug)]
@@ -29,14 +29,29 @@ pub struct Arguments {
 }
 
 /// How changes are shown.
-#[derive(Args, Clone, Copy, Debug, Default)]
+#[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Shown {
     /// End with 2 when there are changes.
     #[arg(long)]
     pub(super) exit_code: bool,
-    /// Also show what is let be, and what is only waited for.
+    /// Also show what is let be.
     #[arg(long)]
     pub(super) all: bool,
+    /// Lines shown around what differs in a text of many lines.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub(super) lines: usize,
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        Self { exit_code: false, all: false, lines: 2 }
+    }
+}
+
+impl Shown {
+    pub(super) const fn style(self, context: &Context) -> PlanStyle {
+        PlanStyle { paint: context.paint(), all: self.all, lines: self.lines }
+    }
 }
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
@@ -54,7 +69,7 @@ impl Context {
         if self.output.json() {
             self.output.document(&PlanDocument::new(plan, &self.origins, looked.findings.clone()))?;
         } else {
-            self.output.result(&plan_text(plan, &self.origins, self.paint(), shown.all))?;
+            self.output.result(&plan_text(plan, &self.origins, shown.style(self)))?;
         }
         self.unseen(looked);
         if plan.is_blocked() {
@@ -63,7 +78,7 @@ impl Context {
             }
             return Err(Stop::new(Exit::Refused, "this cannot be applied: see the lines that begin with `!`").into());
         }
-        Ok(if shown.exit_code && has_work(looked) { Exit::Changes } else { Exit::Done })
+        Ok(if shown.exit_code && !plan.is_empty() { Exit::Changes } else { Exit::Done })
     }
 
     /// What could not be looked at, so that nobody takes silence for agreement.

@@ -184,8 +184,8 @@ impl Files {
         if let Some(name) = &self.merged_file {
             let configuration = compose::configuration(&selected.request, &Disk, &context.origins, &context.concealed);
             let configuration = configuration.map_err(Found)?;
-            let mut document =
-                if self.with_secrets { configuration.clear_with_extensions() } else { configuration.masked() };
+            let form = if self.with_secrets { compose::Form::Yaml } else { compose::Form::Masked };
+            let mut document = serde_json::Value::from(&configuration.plain(form));
             let path = join(&context.session.directory, name);
             compose_files::lock(&mut document, pinned, &compose::directory(&path), self.with_build);
             if !self.with_secrets {

@@ -68,6 +68,11 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
         Ok(arguments) => arguments,
         Err(error) => return usage(&session, &error),
     };
+    match arguments.global.verbose {
+        0 => {}
+        1 => Session::trace(tracing::Level::INFO),
+        _ => Session::trace(tracing::Level::DEBUG),
+    }
     let context = Context {
         output: Output::new(&session, &arguments.global),
         global: arguments.global,
@@ -148,7 +153,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         return Err(Stop::new(Exit::Usage, message).into());
     }
     match command {
-        Command::Config(arguments) => config::run(context, &arguments),
+        Command::Config(arguments) => config::run(context, &arguments).await,
         Command::Lock(arguments) => lock::run(context, &arguments).await,
         Command::Promote(arguments) => promote::run(context, &arguments).await,
         Command::Render(arguments) => render::run(context, &arguments).await,
@@ -183,7 +188,7 @@ impl Context {
     }
 
     /// Colours of results.
-    fn paint(&self) -> report::Paint {
+    const fn paint(&self) -> report::Paint {
         report::Paint(self.output.color)
     }
 
@@ -272,6 +277,7 @@ impl Context {
 /// JSON Schemas of every document this command line prints, by file name.
 pub fn schemas() -> Vec<(&'static str, serde_json::Value)> {
     let mut all = report::schemas();
+    all.push(("provenance", schemars::schema_for!(crate::compose::ProvenanceDocument).to_value()));
     all.push(("transship.yaml", crate::environment::schema()));
     all
 }

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{
     Context, Exit, Found, Stop,
+    diff::Shown,
     journey::{Aim, Journey, Looked, has_work},
 };
 use crate::{
@@ -71,8 +72,8 @@ impl Journey<'_> {
         let plan = &looked.outlook.plan;
         let json = context.output.json();
         if !json {
-            let all = self.aim() == Aim::Destroy;
-            context.output.result(&plan_text(plan, &context.origins, context.paint(), all))?;
+            let shown = Shown { all: self.aim() == Aim::Destroy, ..Shown::default() };
+            context.output.result(&plan_text(plan, &context.origins, shown.style(context)))?;
         }
         context.unseen(&looked);
         if plan.is_blocked() {
@@ -154,7 +155,8 @@ impl Journey<'_> {
         let exit = exit_of(outcome.verdict);
         let failed = !matches!(outcome.verdict, Verdict::Unchanged | Verdict::Applied);
         if failed && outcome.verdict == Verdict::Refused && outcome.message.is_none() {
-            let text = outcome.plan.as_ref().map(|plan| plan_text(plan, &context.origins, context.paint(), false));
+            let style = Shown::default().style(context);
+            let text = outcome.plan.as_ref().map(|plan| plan_text(plan, &context.origins, style));
             context.output.say(&text.unwrap_or_default());
         }
         if context.output.json() {

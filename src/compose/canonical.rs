@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 use super::{
     codes,
     merge::started,
+    remedy,
     request::clean,
     short,
     table::{At, Table},
 };
 use crate::{
-    diagnostic::Finding,
+    diagnostic::{Finding, Findings},
     value::{Masked, Spot, Text},
     yaml::{Entry, Mapping, Scalar, Tree},
 };
@@ -74,37 +75,42 @@ static FORMS: LazyLock<Table<Form>> = LazyLock::new(|| {
 });
 
 /// Brings a model into its canonical form. `raw`: variables were not replaced, so what cannot be read yet stays.
-pub(super) fn canonical(root: &mut Tree, raw: bool) -> Result<(), Finding> {
-    walk(root, &FORMS, raw, &At::ROOT)
+pub(super) fn canonical(root: &mut Tree, raw: bool) -> Result<(), Findings> {
+    let mut errors = Findings::new();
+    walk(root, &FORMS, raw, &At::ROOT, &mut errors);
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
-fn walk(tree: &mut Tree, table: &Table<Form>, raw: bool, at: &At<'_>) -> Result<(), Finding> {
-    if let Some(form) = table.rule() {
-        apply(tree, *form, raw, at)?;
+fn walk(tree: &mut Tree, table: &Table<Form>, raw: bool, at: &At<'_>, errors: &mut Findings) {
+    if let Some(form) = table.rule()
+        && let Err(finding) = apply(tree, *form, raw, at)
+    {
+        errors.push(finding);
+        return;
     }
     match &mut tree.value {
         Scalar::Mapping(mapping) => {
             for (key, entry) in &mut mapping.entries {
                 if let Some(next) = table.step(key) {
-                    walk(&mut entry.tree, next, raw, &at.key(key))?;
+                    walk(&mut entry.tree, next, raw, &at.key(key), errors);
                 }
             }
         }
         Scalar::Sequence(items) => {
             if let Some(next) = table.item() {
                 for (index, item) in items.iter_mut().enumerate() {
-                    walk(item, next, raw, &at.item(index))?;
+                    walk(item, next, raw, &at.item(index), errors);
                 }
             }
         }
         _ => {}
     }
-    Ok(())
 }
 
 fn wrong(tree: &Tree, wanted: &str, at: &At<'_>) -> Finding {
     let words = format!("{wanted} is wanted here, not a {}", tree.kind());
-    Finding::new(&codes::WRONG_TYPE, Masked::words(words), tree.spot).at(at.to_string())
+    let finding = Finding::new(&codes::WRONG_TYPE, Masked::words(words), tree.spot).at(at.to_string());
+    remedy::write_instead(finding, wanted, tree)
 }
 
 fn mapping_of(entries: impl IntoIterator<Item = (&'static str, Tree)>, spot: Spot) -> Tree {
@@ -127,8 +133,10 @@ fn apply(tree: &mut Tree, form: Form, raw: bool, at: &At<'_>) -> Result<(), Find
             if matches!(tree.value, Scalar::Text(_)) {
                 *tree = Tree::new(Scalar::Sequence(vec![std::mem::take(tree)]), spot);
             }
-            let kind = tree.clone();
-            let Some(items) = tree.as_sequence_mut() else { return Err(wrong(&kind, "a path or a list", at)) };
+            if tree.as_sequence().is_none() {
+                return Err(wrong(tree, "a path or a list", at));
+            }
+            let Some(items) = tree.as_sequence_mut() else { return Ok(()) };
             for item in items {
                 if matches!(item.value, Scalar::Text(_)) {
                     let spot = item.spot;
@@ -217,7 +225,8 @@ fn apply(tree: &mut Tree, form: Form, raw: bool, at: &At<'_>) -> Result<(), Find
                             return Ok(());
                         }
                         return Err(short::refused(format!("`{}` is not NAME=VALUE", text.masked()), item.spot)
-                            .at(at.to_string()));
+                            .at(at.to_string())
+                            .help("put `=` and the value after the name"));
                     };
                     let key = text.raw().get(..cut).unwrap_or_default();
                     mapping.set(key, Tree::text(text.slice(cut + 1..text.raw().len()), item.spot));
@@ -230,10 +239,10 @@ fn apply(tree: &mut Tree, form: Form, raw: bool, at: &At<'_>) -> Result<(), Find
             Scalar::Mapping(mapping) => {
                 for (key, entry) in &mut mapping.entries {
                     let spot = entry.key;
-                    let kind = entry.tree.clone();
-                    let Some(dependency) = entry.tree.as_mapping_mut() else {
-                        return Err(wrong(&kind, "a mapping", &at.key(key)));
-                    };
+                    if entry.tree.as_mapping().is_none() {
+                        return Err(wrong(&entry.tree, "a mapping", &at.key(key)));
+                    }
+                    let Some(dependency) = entry.tree.as_mapping_mut() else { continue };
                     if !dependency.contains("condition") {
                         dependency.set("condition", Tree::text("service_started", spot));
                     }
@@ -277,7 +286,8 @@ fn apply(tree: &mut Tree, form: Form, raw: bool, at: &At<'_>) -> Result<(), Find
                                 format!("`{text}` is neither `default` nor ID=PATH"),
                                 item.spot,
                             )
-                            .at(at.to_string()));
+                            .at(at.to_string())
+                            .help("write `default`, or the name and the path of a key"));
                         }
                     }
                 }
@@ -294,8 +304,10 @@ fn apply(tree: &mut Tree, form: Form, raw: bool, at: &At<'_>) -> Result<(), Find
             if tree.is_null() {
                 return Ok(());
             }
-            let kind = tree.clone();
-            let Some(resource) = tree.as_mapping_mut() else { return Err(wrong(&kind, "a mapping", at)) };
+            if tree.as_mapping().is_none() {
+                return Err(wrong(tree, "a mapping", at));
+            }
+            let Some(resource) = tree.as_mapping_mut() else { return Ok(()) };
             let Some(external) = resource.get("external").filter(|external| external.as_mapping().is_some()).cloned()
             else {
                 return Ok(());
@@ -332,7 +344,7 @@ fn volume(tree: &mut Tree, raw: bool, at: &At<'_>) -> Result<(), Finding> {
     let volume = match short::volume(text.raw()) {
         Ok(volume) => volume,
         Err(_) if raw => return Ok(()),
-        Err(why) => return Err(short::refused(why, spot).at(at.to_string())),
+        Err(why) => return Err(short::refused_volume(why, spot).at(at.to_string())),
     };
     let mut mapping = Mapping::default();
     mapping.set("type", Tree::text(if volume.bind { "bind" } else { "volume" }, spot));
@@ -374,8 +386,10 @@ fn volume(tree: &mut Tree, raw: bool, at: &At<'_>) -> Result<(), Finding> {
 }
 
 fn ports(tree: &mut Tree, raw: bool, at: &At<'_>) -> Result<(), Finding> {
-    let kind = tree.clone();
-    let Some(items) = tree.as_sequence_mut() else { return Err(wrong(&kind, "a list", at)) };
+    if tree.as_sequence().is_none() {
+        return Err(wrong(tree, "a list", at));
+    }
+    let Some(items) = tree.as_sequence_mut() else { return Ok(()) };
     let mut out = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let spot = item.spot;
@@ -513,16 +527,24 @@ pub(super) fn validate(root: &Tree) -> Result<(), Finding> {
         for (name, entry) in section(kind) {
             let at = format!("{kind}.{name}");
             let Some(resource) = entry.tree.as_mapping() else {
-                return Err(Finding::new(&codes::WRONG_TYPE, "a mapping is wanted here".into(), entry.key).at(at));
+                return Err(Finding::new(&codes::WRONG_TYPE, "a mapping is wanted here".into(), entry.key)
+                    .at(at)
+                    .help("write `key: value` lines under it"));
             };
             let set: Vec<&str> = keys.iter().copied().filter(|key| resource.contains(key)).collect();
             if let [first, second, ..] = set.as_slice() {
                 let words = format!("`{first}` and `{second}` exclude each other");
-                return Err(Finding::new(&codes::CONFLICT, Masked::words(words), entry.key).at(at));
+                let place = |key: &str| resource.entries.get(key).map(|entry| entry.key).unwrap_or_default();
+                return Err(Finding::new(&codes::CONFLICT, Masked::words(words), place(second))
+                    .at(at)
+                    .label(place(first), "the other one")
+                    .help("keep one of the two"));
             }
             if set.is_empty() && !resource.contains("driver") && !resource.contains("external") {
                 let words = format!("one of `{}` is wanted here", keys.join("`, `"));
-                return Err(Finding::new(&codes::MISSING_KEY, Masked::words(words), entry.key).at(at));
+                return Err(Finding::new(&codes::MISSING_KEY, Masked::words(words), entry.key)
+                    .at(at)
+                    .help("say where its content comes from"));
             }
         }
     }
@@ -534,12 +556,14 @@ pub(super) fn validate(root: &Tree) -> Result<(), Finding> {
                 && ip.raw().is_none_or(|ip| ip.parse::<std::net::IpAddr>().is_err())
             {
                 return Err(Finding::new(&codes::INVALID_VALUE, "this is no address".into(), ip.spot)
+                    .help("write an IP address, as 127.0.0.1")
                     .at(format!("{at}.ports[{index}].host_ip")));
             }
         }
         for watch in entry.tree.at(&["develop", "watch"]).and_then(Tree::as_sequence).unwrap_or_default() {
             if watch.get("path").is_some_and(|path| path.raw() == Some("")) {
                 return Err(Finding::new(&codes::INVALID_VALUE, "the path is empty".into(), watch.spot)
+                    .help("name the file or directory to watch")
                     .at(format!("{at}.develop.watch")));
             }
         }
@@ -551,6 +575,7 @@ pub(super) fn validate(root: &Tree) -> Result<(), Finding> {
                         "`count` and `device_ids` exclude each other".into(),
                         request.spot,
                     )
+                    .help("keep one of the two")
                     .at(format!("{at}.{}", path.join("."))));
                 }
             }

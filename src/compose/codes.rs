@@ -85,8 +85,18 @@ codes! {
     EXTENDS = "cannot-extend", Error, "the service that is extended does not exist",
         "`extends` names a service of the same file, of an included one, or with `file` of another file.";
     /// Old.
-    OBSOLETE = "obsolete-version", Info, "`version` has no effect",
+    OBSOLETE = "obsolete-version", Warning, "`version` has no effect",
         "Compose ignores `version` since it has one specification only. Remove the line.";
+    /// Legal, but hardly meant.
+    SUSPICIOUS = "suspicious-value", Warning, "a value without quotes is not what it looks like to everybody",
+        "YAML has had several versions, and readers do not agree on what some words mean without quotes. Docker Compose \
+         takes `yes`, `no`, `on` and `off` for strings, others for true and false; it takes `0440` for the number 288, \
+         others for 440 or a string; it takes `22:22` for a string, others for the number 1342. Quotes say what is meant \
+         to all of them.";
+    /// Twice in one file.
+    SHADOWED = "shadowed-value", Warning, "a value stands twice in one file, and only the later one counts",
+        "In lists of variables, labels, mounts, ports and the like, a later entry for the same name takes the place of an \
+         earlier one. In two files that is what overlays are for. In one file the earlier one is most often left over.";
     /// From elsewhere.
     REMOTE = "remote-file", Error, "files from git and registries are not read yet",
         "`include`, `extends` and `-f` can name files in git repositories and registries. This version reads local files only.";

@@ -17,6 +17,12 @@ pub fn name_says_so(name: &str) -> bool {
     if name == "PWD" || name == "OLDPWD" {
         return false;
     }
+    // Most names hold none of the letters that matter.
+    const PARTS: &[&[u8]] = &[b"PASS", b"SECRET", b"TOKEN", b"CREDENTIAL", b"PWD", b"KEY"];
+    let holds = |part: &&[u8]| name.as_bytes().windows(part.len()).any(|window| window.eq_ignore_ascii_case(part));
+    if !PARTS.iter().any(holds) {
+        return false;
+    }
     let upper = name.to_ascii_uppercase();
     let words: Vec<&str> = upper.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
     let Some(last) = words.last() else { return false };

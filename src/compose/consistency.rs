@@ -47,6 +47,18 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn push(&mut self, finding: Finding, at: &str) {
+        let remedy = match finding.code.name {
+            _ if finding.help.is_some() => None,
+            "conflicting-attributes" => Some("keep one of the two, or make them say the same"),
+            "missing-key" => Some("add the key"),
+            "cycle" => Some("remove one of these dependencies"),
+            "undefined-reference" => Some("add a service with `build`, or name another one"),
+            _ => None,
+        };
+        let finding = match remedy {
+            Some(remedy) => finding.help(remedy),
+            None => finding,
+        };
         self.findings.push(finding.at(at));
     }
 
@@ -81,7 +93,8 @@ impl Checker<'_> {
             && networks.as_mapping().is_some_and(|networks| !networks.entries.is_empty())
         {
             self.push(
-                conflict("`network_mode` and `networks` exclude each other", mode.spot),
+                conflict("`network_mode` and `networks` exclude each other", mode.spot)
+                    .label(networks.spot, "the networks"),
                 &format!("{at}.network_mode"),
             );
         }
@@ -98,7 +111,10 @@ impl Checker<'_> {
         {
             let finding =
                 Finding::new(&codes::INVALID_VALUE, "a test begins with CMD, CMD-SHELL or NONE".into(), first.spot);
-            self.push(finding, &format!("{at}.healthcheck.test"));
+            self.push(
+                finding.help("put `CMD` before the words, or write the test as one string"),
+                &format!("{at}.healthcheck.test"),
+            );
         }
         self.dependencies("services", name, entry);
         if let Some(mode) = get("network_mode")
@@ -219,7 +235,7 @@ impl Checker<'_> {
                 && value < 0
             {
                 let finding = Finding::new(&codes::INVALID_VALUE, "a count is 0 or more".into(), spot);
-                self.push(finding, &format!("{at}.{key}"));
+                self.push(finding.help("write 0 to run none"), &format!("{at}.{key}"));
             }
         }
         let amount = |path: &[&str]| {

@@ -265,7 +265,8 @@ pub(super) fn read_raw(
                 &codes::ENV_FILE,
                 "the name of a variable is not empty and has no blank in it".into(),
                 spot,
-            ));
+            )
+            .help("a line is NAME=value; nothing is left out of the value here"));
         }
         found.push((name.into(), Located::new(value.map(Text::from), spot)));
     }

@@ -29,7 +29,10 @@ impl Extender<'_, '_> {
                     continue;
                 }
                 let words = format!("`{section}` is a mapping, not a {kind}");
-                return Err(Finding::new(&codes::WRONG_TYPE, Masked::words(words), spot).at(section).into());
+                return Err(Finding::new(&codes::WRONG_TYPE, Masked::words(words), spot)
+                    .at(section)
+                    .help("write each name as a key under it")
+                    .into());
             };
             let names: Vec<Box<str>> = services.entries.keys().cloned().collect();
             for name in names {
@@ -54,13 +57,15 @@ impl Extender<'_, '_> {
         }
         let Some(mapping) = service.as_mapping() else {
             let finding = Finding::new(&codes::WRONG_TYPE, "a service is a mapping".into(), service.spot);
-            return Err(finding.at(format!("services.{name}")).into());
+            return Err(finding.help("write `image: …` under its name").at(format!("services.{name}")).into());
         };
         let Some(extends) = mapping.get("extends") else { return Ok(()) };
         let spot = extends.spot;
         let at = format!("services.{name}.extends");
-        let wrong =
-            |words: &'static str| Findings::from(Finding::new(&codes::WRONG_TYPE, words.into(), spot).at(at.clone()));
+        let wrong = |words: &'static str| {
+            let finding = Finding::new(&codes::WRONG_TYPE, words.into(), spot).at(at.clone());
+            Findings::from(finding.help("write `extends: {service: NAME}`, and `file: PATH` for another file"))
+        };
         let (base_name, base_file) = match &extends.value {
             Scalar::Text(text) => (text.raw().to_owned(), None),
             Scalar::Mapping(mapping) => {
@@ -78,7 +83,8 @@ impl Extender<'_, '_> {
         let step = (file.to_owned(), name.to_owned());
         if chain.contains(&step) {
             let words = format!("`extends` goes round in a circle: {}", circle(chain, &step));
-            return Err(Finding::new(&codes::CYCLE, Masked::words(words), spot).at(at).into());
+            let finding = Finding::new(&codes::CYCLE, Masked::words(words), spot).at(at);
+            return Err(finding.help("put what they share into a service of its own").into());
         }
         chain.push(step);
         let base = match base_file {
@@ -137,6 +143,7 @@ impl Extender<'_, '_> {
             Some(Scalar::Mapping(services)) => Ok((absolute, services)),
             _ => Err(Finding::new(&codes::EXTENDS, Masked::words(format!("{path} declares no services")), spot)
                 .at(at)
+                .help("name a file that declares the service")
                 .into()),
         }
     }
@@ -166,6 +173,9 @@ fn no_such_base(name: &str, services: &Mapping, spot: Spot, at: &str) -> Finding
         Finding::new(&codes::EXTENDS, Masked::words(format!("there is no service `{name}` to extend")), spot).at(at);
     match crate::diagnostic::nearest(name, services.entries.keys().map(|key| &**key)) {
         Some(near) => finding.help(Masked::words(format!("did you mean `{near}`?"))),
-        None => finding,
+        None => {
+            let names: Vec<String> = services.entries.keys().take(8).map(|name| format!("`{name}`")).collect();
+            finding.help(Masked::words(format!("there are {}", names.join(", "))))
+        }
     }
 }

@@ -34,7 +34,8 @@ pub(super) fn apply(
     }
     let Some(items) = include.as_sequence() else {
         let words = format!("`include` is a list, not a {}", include.kind());
-        return Err(Finding::new(&codes::WRONG_TYPE, Masked::words(words), include.spot).at("include").into());
+        let finding = Finding::new(&codes::WRONG_TYPE, Masked::words(words), include.spot).at("include");
+        return Err(finding.help("write one path a line, each after `- `").into());
     };
     for (index, item) in items.iter().enumerate() {
         let at = format!("include[{index}]");
@@ -52,6 +53,7 @@ fn entry(item: &Tree) -> Result<Entry, Finding> {
             Masked::words(format!("a path is wanted here, not a {}", tree.kind())),
             tree.spot,
         )
+        .help("write the path of a Compose file")
     };
     let texts = |tree: Option<&Tree>| -> Result<Vec<(String, Spot)>, Finding> {
         match tree.map(|tree| (tree, &tree.value)) {
@@ -117,7 +119,8 @@ fn load(
             if chain.contains(&absolute) {
                 let shown: Vec<String> = chain.iter().chain([&absolute]).map(|path| loader.show(path)).collect();
                 let words = format!("`include` goes round in a circle: {}", shown.join(" → "));
-                return Err(Finding::new(&codes::CYCLE, Masked::words(words), *spot).at(at).into());
+                let finding = Finding::new(&codes::CYCLE, Masked::words(words), *spot).at(at);
+                return Err(finding.help("remove one of them").into());
             }
         }
         paths.push(absolute);
@@ -125,6 +128,7 @@ fn load(
     if paths.is_empty() {
         return Err(Finding::new(&codes::MISSING_KEY, "the key `path` is missing here".into(), entry.spot)
             .at(at)
+            .help("add `path: …`")
             .into());
     }
     let mut known = variables.clone();
@@ -164,7 +168,9 @@ fn env_files(
         let absolute = join(&place.absolute, path);
         if !is_file(&absolute) {
             let words = format!("cannot read {}: there is no such file", loader.show(&absolute));
-            return Err(Finding::new(&codes::UNREADABLE, Masked::words(words), *spot).at(format!("{at}.env_file")));
+            return Err(Finding::new(&codes::UNREADABLE, Masked::words(words), *spot)
+                .at(format!("{at}.env_file"))
+                .help("check the path: it starts from the directory of the file that includes"));
         }
         // Later files override earlier ones, and the first to set a variable wins here.
         out.insert(0, absolute);

@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use super::{
-    codes,
+    codes, remedy,
     table::{At, Table},
     variables::Variables,
 };
@@ -75,7 +75,7 @@ fn substitute_into(
     Ok(())
 }
 
-fn name_length(text: &str) -> usize {
+pub(super) fn name_length(text: &str) -> usize {
     let first = text.bytes().next().is_some_and(|b| b == b'_' || b.is_ascii_alphabetic());
     if first { text.bytes().take_while(|b| *b == b'_' || b.is_ascii_alphanumeric()).count() } else { 0 }
 }
@@ -144,7 +144,7 @@ fn braced<'t>(
 
 /// Where the brace that closes `${` stands in what follows the name. The character right behind an opening
 /// brace is passed over unseen.
-fn balanced(text: &str) -> Option<usize> {
+pub(super) fn balanced(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut open = 1_i32;
     let mut index = 0;
@@ -223,68 +223,80 @@ static CASTS: LazyLock<Table<Cast>> = LazyLock::new(|| {
     ])
 });
 
-/// Interpolates and casts every string below a document's root.
-pub(super) fn interpolate(root: &mut Tree, variables: &Variables, findings: &mut Findings) -> Result<(), Finding> {
-    walk(root, Some(&CASTS), &At::ROOT, variables, findings)
+/// Interpolates and casts every string below a document's root, and tells everything that cannot be.
+pub(super) fn interpolate(root: &mut Tree, variables: &Variables, findings: &mut Findings) -> Result<(), Findings> {
+    let mut walker = Walker { variables, findings, errors: Findings::new() };
+    walker.walk(root, Some(&CASTS), &At::ROOT);
+    if walker.errors.is_empty() { Ok(()) } else { Err(walker.errors) }
 }
 
-fn walk(
-    tree: &mut Tree,
-    table: Option<&Table<Cast>>,
-    at: &At<'_>,
-    variables: &Variables,
-    findings: &mut Findings,
-) -> Result<(), Finding> {
-    match &mut tree.value {
-        Scalar::Mapping(mapping) => {
-            for (key, entry) in &mut mapping.entries {
-                walk(&mut entry.tree, table.and_then(|table| table.step(key)), &at.key(key), variables, findings)?;
-            }
-        }
-        Scalar::Sequence(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                walk(item, table.and_then(Table::item), &at.item(index), variables, findings)?;
-            }
-        }
-        Scalar::Text(text) => {
-            if text.raw().contains('$') {
-                let spot = tree.spot;
-                let mut missing = Vec::new();
-                let result = substitute(text.raw(), variables, &mut |name| missing.push(name.to_owned()));
-                for name in missing {
-                    findings.push(
-                        Finding::new(
-                            &codes::VARIABLE_UNSET,
-                            Masked::words(format!("the variable {name} is not set; it counts as empty")),
-                            spot,
-                        )
-                        .at(at.to_string())
-                        .help(Masked::words(format!("set it, or write `${{{name}:-default}}`"))),
-                    );
+struct Walker<'a> {
+    variables: &'a Variables,
+    findings: &'a mut Findings,
+    errors: Findings,
+}
+
+impl Walker<'_> {
+    fn walk(&mut self, tree: &mut Tree, table: Option<&Table<Cast>>, at: &At<'_>) {
+        match &mut tree.value {
+            Scalar::Mapping(mapping) => {
+                for (key, entry) in &mut mapping.entries {
+                    self.walk(&mut entry.tree, table.and_then(|table| table.step(key)), &at.key(key));
                 }
-                let replaced = result.map_err(|refused| refused_at(refused, spot, at))?;
-                let made_of = variables.origins.union(replaced.mark_spots());
-                if made_of != crate::value::Sources::NONE {
-                    tree.spot = variables.origins.derive(spot, None, made_of);
+            }
+            Scalar::Sequence(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    self.walk(item, table.and_then(Table::item), &at.item(index));
                 }
-                *text = replaced;
             }
-            if let Some(cast) = table.and_then(Table::rule) {
-                let value = cast_text(text, *cast).ok_or_else(|| {
-                    let wanted = match cast {
-                        Cast::Bool => "true or false",
-                        Cast::Integer => "a whole number",
-                        Cast::Float => "a number",
-                    };
-                    let words = format!("`{}` is not {wanted}", text.masked());
-                    Finding::new(&codes::WRONG_TYPE, Masked::words(words), tree.spot).at(at.to_string())
-                })?;
-                tree.value = value;
+            Scalar::Text(_) => {
+                if let Err(finding) = self.text(tree, table.and_then(Table::rule).copied(), at) {
+                    self.errors.push(finding);
+                }
             }
+            _ => {}
         }
-        _ => {}
     }
-    Ok(())
+
+    fn text(&mut self, tree: &mut Tree, cast: Option<Cast>, at: &At<'_>) -> Result<(), Finding> {
+        let Scalar::Text(text) = &mut tree.value else { return Ok(()) };
+        if text.raw().contains('$') {
+            let spot = tree.spot;
+            let mut missing = Vec::new();
+            let result = substitute(text.raw(), self.variables, &mut |name| missing.push(name.to_owned()));
+            for name in missing {
+                self.findings.push(
+                    Finding::new(
+                        &codes::VARIABLE_UNSET,
+                        Masked::words(format!("the variable {name} is not set; it counts as empty")),
+                        spot,
+                    )
+                    .at(at.to_string())
+                    .help(Masked::words(format!("set it, or write `${{{name}:-default}}`"))),
+                );
+            }
+            let replaced = result.map_err(|refused| refused_at(refused, spot, at))?;
+            let made_of = self.variables.origins.union(replaced.mark_spots());
+            if made_of != crate::value::Sources::NONE {
+                tree.spot = self.variables.origins.derive(spot, None, made_of);
+            }
+            *text = replaced;
+        }
+        if let Some(cast) = cast {
+            let value = cast_text(text, cast).ok_or_else(|| {
+                let wanted = match cast {
+                    Cast::Bool => "true or false",
+                    Cast::Integer => "a whole number",
+                    Cast::Float => "a number",
+                };
+                let words = format!("`{}` is not {wanted}", text.masked());
+                let finding = Finding::new(&codes::WRONG_TYPE, Masked::words(words), tree.spot).at(at.to_string());
+                remedy::write_instead(finding, wanted, &Tree::text("", tree.spot))
+            })?;
+            tree.value = value;
+        }
+        Ok(())
+    }
 }
 
 fn refused_at(refused: Refused, spot: Spot, at: &At<'_>) -> Finding {

@@ -51,13 +51,16 @@ pub fn configuration(
     origins: &Arc<Origins>,
     concealed: &Arc<Secrets>,
 ) -> Result<Configuration, Findings> {
-    let resolved = resolve(request, files, origins, concealed)?;
-    Ok(Configuration::new(resolved.tree, resolved.name.value, request.skip, resolved.findings))
+    Ok(Configuration::new(resolve(request, files, origins, concealed)?, request))
 }
 
 /// A model that is done, with what belongs to it.
 pub(super) struct Resolved {
     pub(super) tree: Tree,
+    /// What no active profile enables.
+    pub(super) disabled: Tree,
+    /// What interpolation reads.
+    pub(super) variables: Variables,
     pub(super) name: Located<Box<str>>,
     pub(super) directory: String,
     pub(super) findings: Findings,
@@ -86,6 +89,7 @@ fn resolve(
     let declared = declared_name(&mut loader, &found.files, &variables, request)?;
     let name = discover::project_name(request, &found, declared, &variables)?;
     variables.set("COMPOSE_PROJECT_NAME", &Located::new(Text::from(&*name.value), name.spot));
+    let known = variables.clone();
     if request.skip.interpolation {
         // What is not replaced is not looked up either.
         variables = Variables::new(&request.secrets, origins, concealed);
@@ -93,26 +97,28 @@ fn resolve(
     let place = Place { absolute: found.directory.clone(), base: found.directory.clone() };
     let mut tree = loader.model(&found.files, &place, &variables, &[], !request.skip.path_resolution)?;
     if tree.as_mapping().is_none_or(|root| root.entries.is_empty()) {
-        return Err(Finding::new(&codes::EMPTY, "the files declare nothing".into(), Spot::NOWHERE).into());
+        return Err(Finding::new(&codes::EMPTY, "the files declare nothing".into(), Spot::NOWHERE)
+            .help("declare a service: `services: {web: {image: …}}`")
+            .into());
     }
     if !request.skip.normalization {
         normalize::normalize(&mut tree, &name.value, &variables)?;
     }
     let mut findings = loader.findings;
-    if !request.skip.interpolation {
+    let mut disabled = Tree::mapping(Spot::NOWHERE);
+    if !request.skip.interpolation || request.typed {
         if let Some(root) = tree.as_mapping_mut() {
             root.remove("name");
         }
         typed::typed(&mut tree)?;
         let profiles = match &request.profiles {
             Some(profiles) => profiles.clone(),
-            None => variables
+            None => known
                 .raw("COMPOSE_PROFILES")
                 .map(|list| list.split(',').map(|profile| profile.trim().to_owned()).collect())
                 .unwrap_or_default(),
         };
-        let mut disabled = select::profiles(&mut tree, &profiles);
-        select::services(&mut tree, &mut disabled, &request.services)?;
+        disabled = select::profiles(&mut tree, &profiles);
         if !request.skip.consistency {
             let inconsistent = consistency::check(&tree, &disabled);
             if inconsistent.has_errors() {
@@ -120,15 +126,34 @@ fn resolve(
             }
             findings.extend(inconsistent);
         }
-        if !request.skip.environment_resolution {
-            environment_files(&mut tree, files, &variables, &request.working_directory)?;
+        let read = |tree: &mut Tree| {
+            if request.skip.environment_resolution {
+                return Ok(());
+            }
+            environment_files(tree, files, &known, &request.working_directory)
+        };
+        if request.only.is_empty() {
+            read(&mut tree)?;
         }
-        label_files(&mut tree, files, &variables, &request.working_directory)?;
-        conceal_environment(&mut tree, &variables);
-        select::unused(&mut tree);
+        if !request.services.is_empty() {
+            select::services(&mut tree, &mut disabled, &request.services)?;
+            // A service that only now runs has files as well.
+            read(&mut tree)?;
+        }
+        if !request.only.is_empty() {
+            select::only(&mut tree, &request.only)?;
+            read(&mut tree)?;
+        }
+        label_files(&mut tree, files, &known, &request.working_directory)?;
+        conceal_environment(&mut tree, &known);
+        if !request.all_resources {
+            select::unused(&mut tree);
+        }
     }
     Ok(Resolved {
         tree,
+        disabled,
+        variables: known,
         name,
         directory: found.directory,
         findings,
@@ -147,7 +172,7 @@ fn declared_name(
     let mut declared = None;
     for path in files {
         let Ok(documents) = loader.documents(path) else { continue };
-        for document in documents {
+        for document in documents.iter() {
             if let Some(name) = document.root.get("name")
                 && let Some(text) = name.as_text().filter(|text| !text.is_empty())
             {
@@ -187,6 +212,9 @@ fn assigned(mapping: &Mapping, name: &str) -> Option<Located<Text>> {
 /// `env_file`: its variables go under those of `environment`.
 fn environment_files(tree: &mut Tree, files: &dyn Files, variables: &Variables, from: &str) -> Result<(), Findings> {
     for (name, service) in services_mut(tree) {
+        if service.get("env_file").is_none() {
+            continue;
+        }
         let environment_spot = service.get("environment").map(|tree| tree.spot).unwrap_or_default();
         let own =
             match service.as_mapping_mut().and_then(|service| service.remove("environment")).map(|tree| tree.value) {
@@ -216,9 +244,10 @@ fn environment_files(tree: &mut Tree, files: &dyn Files, variables: &Variables, 
                 Some("raw") => dotenv::read_raw(path, path_shown, files, variables),
                 Some(format) => Err(Finding::new(
                     &codes::INVALID_VALUE,
-                    Masked::words(format!("`{format}` is no format of such a file: leave it out, or write `raw`")),
-                    item.spot,
-                )),
+                    Masked::words(format!("`{format}` is no format of such a file")),
+                    item.get("format").map_or(item.spot, |format| format.spot),
+                )
+                .help("leave it out, or write `raw`")),
             };
             let assignments = assignments.map_err(|finding| finding.at(format!("services.{name}.env_file")))?;
             for (key, value) in assignments {

@@ -120,8 +120,7 @@ impl Merger<'_> {
         if later == earlier || !earlier.is_somewhere() {
             return later;
         }
-        let made_of = self.origins.origin(later).map(|origin| origin.made_of).unwrap_or_default();
-        self.origins.derive(later, Some(earlier), made_of)
+        self.origins.displacing(later, earlier)
     }
 
     fn mappings(&self, mut a: Mapping, b: Mapping, rules: Rules<'_>, at: &At<'_>) -> Result<Mapping, Finding> {
@@ -297,6 +296,7 @@ fn named(tree: Tree, condition: bool, at: &At<'_>) -> Result<Mapping, Finding> {
                         "the name of a service or network is a string".into(),
                         item.spot,
                     )
+                    .help("put it in quotes")
                     .at(at.to_string()));
                 };
                 mapping.entries.insert(name.into(), Entry { key: item.spot, tree: value(item.spot) });
@@ -305,7 +305,9 @@ fn named(tree: Tree, condition: bool, at: &At<'_>) -> Result<Mapping, Finding> {
         _ => {
             let words =
                 format!("a list or a mapping is wanted here, not a {}", Tree::new(tree.value, tree.spot).kind());
-            return Err(Finding::new(&codes::WRONG_TYPE, Masked::words(words), tree.spot).at(at.to_string()));
+            return Err(Finding::new(&codes::WRONG_TYPE, Masked::words(words), tree.spot)
+                .help("write `- item` lines or `key: value` lines under it")
+                .at(at.to_string()));
         }
     }
     Ok(mapping)

@@ -142,5 +142,5 @@ fn is_windows_absolute(path: &str) -> bool {
 }
 
 fn missing_source(spot: Spot) -> Finding {
-    Finding::new(&codes::MISSING_KEY, "a bind mount needs a `source`".into(), spot)
+    Finding::new(&codes::MISSING_KEY, "a bind mount needs a `source`".into(), spot).help("add the path on the host")
 }

@@ -1,21 +1,33 @@
 //! What `docker compose config` prints: which keys, in which order, in which of its two shapes.
 
-use serde_json::{Map, Value as Json};
+use std::borrow::Cow;
+
+use serde_json::Value as Json;
 
 use super::{
+    load::Resolved,
     normalize,
     order::natural,
-    request::Skip,
+    request::{Request, Skip},
     typed::{self, Kind},
+    variables::Variables,
 };
-use crate::{diagnostic::Findings, value::Exposure, yaml::Tree};
+use crate::{
+    diagnostic::Findings,
+    value::Exposure,
+    yaml::{Plain, Scalar, Tree},
+};
 
 /// A loaded application, before it is printed.
 #[derive(Debug)]
 pub struct Configuration {
-    tree: Tree,
-    name: Box<str>,
+    pub(super) tree: Tree,
+    pub(super) disabled: Tree,
+    pub(super) variables: Variables,
+    pub(super) name: Box<str>,
     skip: Skip,
+    /// Whether the tree is the model as merged, not bound to types.
+    pub(super) raw: bool,
     /// Warnings and notes.
     pub findings: Findings,
 }
@@ -30,99 +42,225 @@ enum Shape {
 }
 
 impl Configuration {
-    pub(super) const fn new(tree: Tree, name: Box<str>, skip: Skip, findings: Findings) -> Self {
-        Self { tree, name, skip, findings }
+    pub(super) fn new(resolved: Resolved, request: &Request) -> Self {
+        Self {
+            tree: resolved.tree,
+            disabled: resolved.disabled,
+            variables: resolved.variables,
+            name: resolved.name.value,
+            skip: request.skip,
+            raw: request.skip.interpolation && !request.typed,
+            findings: resolved.findings,
+        }
     }
 
     /// As `docker compose config --format json` prints it, secrets in clear.
     pub fn clear(&self) -> Json {
-        self.shaped(self.tree.expose(&Exposure::granted()), Shape::Json)
+        Json::from(&self.plain(Form::Json))
     }
 
+    /// What is to be written, in one of the forms.
+    pub fn plain(&self, form: Form) -> Plain<'_> {
+        let shape = if matches!(form, Form::Json | Form::Hashed) { Shape::Json } else { Shape::Yaml };
+        let writer = Writer { shape, masked: form == Form::Masked, escaped: form != Form::Hashed && !self.raw };
+        let mut root = if self.raw { writer.raw(&self.tree) } else { writer.part(&self.tree, "root") };
+        let Plain::Map(entries) = &mut root else { return root };
+        if !self.raw && !entries.iter().any(|(key, _)| key == "services") {
+            entries.insert(0, ("services".into(), Plain::Map(Vec::new())));
+        }
+        let named = if self.raw { !self.skip.normalization } else { shape == Shape::Json || !self.name.is_empty() };
+        if named {
+            entries.retain(|(key, _)| key != "name");
+            entries.insert(0, ("name".into(), writer.text(&self.name)));
+        }
+        if shape == Shape::Json || self.raw {
+            // The first level is sorted by name, but for typed YAML.
+            writer.sort_names(entries);
+        }
+        root
+    }
+}
+
+/// Forms in which an application is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// As `docker compose config --format json` prints it, secrets in clear.
+    Json,
     /// As `docker compose config` prints it in YAML, with `x-*` entries everywhere; secrets in clear.
-    pub fn clear_with_extensions(&self) -> Json {
-        self.shaped(self.tree.expose(&Exposure::granted()), Shape::Yaml)
-    }
-
+    Yaml,
     /// The same with secrets concealed.
-    pub fn masked(&self) -> Json {
-        self.shaped(self.tree.masked(), Shape::Yaml)
+    Masked,
+    /// As JSON, with dollar signs as they are: what the reference hashes.
+    Hashed,
+}
+
+#[derive(Clone, Copy)]
+struct Writer {
+    shape: Shape,
+    masked: bool,
+    /// Whether dollar signs are doubled, so that what is written can be read again.
+    escaped: bool,
+}
+
+impl Writer {
+    fn text<'t>(self, text: &'t str) -> Plain<'t> {
+        Plain::Text(self.escape(text.into()))
     }
 
-    fn shaped(&self, mut json: Json, shape: Shape) -> Json {
-        let Json::Object(root) = &mut json else { return json };
-        for section in ["configs", "secrets"] {
-            for part in root.get_mut(section).and_then(Json::as_object_mut).into_iter().flat_map(Map::values_mut) {
-                let Json::Object(part) = part else { continue };
+    fn escape(self, text: Cow<'_, str>) -> Cow<'_, str> {
+        if self.escaped && text.contains('$') { text.replace('$', "$$").into() } else { text }
+    }
+
+    fn scalar<'t>(self, tree: &'t Tree) -> Plain<'t> {
+        match &tree.value {
+            Scalar::Bool(value) => Plain::Bool(*value),
+            Scalar::Integer(value) => Plain::Integer(*value),
+            Scalar::Unsigned(value) => Plain::Unsigned(*value),
+            Scalar::Float(value) => Plain::of_float(*value),
+            Scalar::Timestamp { standard, .. } => self.text(standard),
+            Scalar::Text(text) if self.masked && text.is_secret() => {
+                Plain::Text(self.escape(text.masked().as_str().to_owned().into()))
+            }
+            Scalar::Text(text) => self.text(text.expose(&Exposure::granted())),
+            Scalar::Null | Scalar::Sequence(_) | Scalar::Mapping(_) => Plain::Null,
+        }
+    }
+
+    /// A value whose mappings are sorted on all levels.
+    fn sorted<'t>(self, tree: &'t Tree) -> Plain<'t> {
+        match &tree.value {
+            Scalar::Sequence(items) => Plain::List(items.iter().map(|item| self.sorted(item)).collect()),
+            Scalar::Mapping(mapping) => {
+                let entries = mapping.entries.iter();
+                let mut entries =
+                    entries.map(|(key, entry)| (self.escape((&**key).into()), self.sorted(&entry.tree))).collect();
+                self.sort_names(&mut entries);
+                Plain::Map(entries)
+            }
+            _ => self.scalar(tree),
+        }
+    }
+
+    /// The model as merged; what variables put into secrets and configs is not shown.
+    fn raw<'t>(self, tree: &'t Tree) -> Plain<'t> {
+        let mut root = self.sorted(tree);
+        for (section, value) in root.entries_mut().into_iter().flatten() {
+            if !["configs", "secrets"].contains(&&**section) {
+                continue;
+            }
+            for (_, part) in value.entries_mut().into_iter().flatten() {
                 part.remove(normalize::SECRET_CONTENT);
-                if part.contains_key("environment") {
+                if part.get("environment").is_some() {
                     part.remove("content");
                 }
             }
         }
-        if self.skip.interpolation {
-            if !self.skip.normalization {
-                root.insert("name".to_owned(), Json::from(&*self.name));
-            }
-            sort(&mut json, shape);
-            return json;
-        }
-        root.insert("name".to_owned(), Json::from(&*self.name));
-        root.entry("services").or_insert_with(|| Json::Object(Map::new()));
-        root.retain(|key, value| key == "services" || !is_empty_part(key, value));
-        if shape == Shape::Json {
-            root.remove("models");
-        }
-        for service in root.get_mut("services").and_then(Json::as_object_mut).into_iter().flat_map(Map::values_mut) {
-            if let Json::Object(service) = service {
-                service.remove("extends");
-            }
-        }
-        part(&mut json, "root", shape);
-        if shape == Shape::Json {
-            // The first level alone is sorted by name there.
-            if let Json::Object(root) = &mut json {
-                root.sort_keys();
-            }
-        }
-        double_dollars(&mut json);
-        json
+        root
     }
-}
 
-fn is_empty_part(key: &str, value: &Json) -> bool {
-    let section = typed::fields("root").is_some_and(|fields| matches!(fields.get(key), Some(Kind::Map(_))));
-    section && (value.is_null() || value.as_object().is_some_and(Map::is_empty))
-}
+    fn sort_names(self, entries: &mut Vec<(Cow<'_, str>, Plain<'_>)>) {
+        match self.shape {
+            Shape::Json => entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b)),
+            Shape::Yaml => entries.sort_by(|(a, _), (b, _)| natural(a, b)),
+        }
+    }
 
-/// The keys of a part in the order of its type, then the `x-*` ones; others are not printed.
-fn part(json: &mut Json, name: &str, shape: Shape) {
-    let (Json::Object(map), Some(fields)) = (&mut *json, typed::fields(name)) else { return };
-    let mut out = Map::new();
-    for (key, kind) in fields {
-        let Some(mut value) = map.remove(*key) else { continue };
-        ordered(&mut value, *kind, shape);
-        if shape == Shape::Json || !is_nothing(&value, *kind) {
-            out.insert(printed(name, key, shape).to_owned(), value);
+    /// The keys of a part in the order of its type, then the `x-*` ones; others are not printed.
+    fn part<'t>(self, tree: &'t Tree, name: &str) -> Plain<'t> {
+        let (Some(mapping), Some(fields)) = (tree.as_mapping(), typed::fields(name)) else { return self.scalar(tree) };
+        let mut out = Vec::with_capacity(mapping.entries.len());
+        for (key, kind) in fields {
+            let Some(value) = mapping.get(key) else { continue };
+            let left_out = match (name, *key) {
+                ("root", "models") if self.shape == Shape::Json => true,
+                ("root", "services") => false,
+                ("root", _) => value.is_null() || value.as_mapping().is_some_and(|part| part.entries.is_empty()),
+                ("service", "extends") => true,
+                ("config" | "secret", "content") => mapping.contains("environment"),
+                _ => false,
+            };
+            if left_out {
+                continue;
+            }
+            let value = self.field(value, *kind);
+            if self.shape == Shape::Json || !is_nothing(&value, *kind) {
+                out.push((printed(name, key, self.shape).into(), value));
+            }
+        }
+        if self.shape == Shape::Yaml || name == "root" {
+            let extensions = mapping.entries.iter().filter(|(key, _)| key.starts_with("x-"));
+            let mut extensions: Vec<_> =
+                extensions.map(|(key, entry)| (self.escape((&**key).into()), self.sorted(&entry.tree))).collect();
+            self.sort_names(&mut extensions);
+            out.extend(extensions);
+        }
+        Plain::Map(out)
+    }
+
+    fn field<'t>(self, tree: &'t Tree, kind: Kind) -> Plain<'t> {
+        match kind {
+            Kind::Part(name, _) => self.part(tree, name),
+            Kind::List(name) => match tree.as_sequence() {
+                Some(items) => Plain::List(items.iter().map(|item| self.part(item, name)).collect()),
+                None => self.scalar(tree),
+            },
+            Kind::Map(name) => {
+                let Some(mapping) = tree.as_mapping() else { return self.scalar(tree) };
+                let entries = mapping.entries.iter();
+                let mut entries = entries
+                    .map(|(key, entry)| (self.escape((&**key).into()), self.named(key, &entry.tree, name)))
+                    .collect();
+                self.sort_names(&mut entries);
+                Plain::Map(entries)
+            }
+            Kind::Leaf(b'g') => self.agents(tree),
+            Kind::Leaf(_) => self.sorted(tree),
         }
     }
-    if shape == Shape::Yaml || name == "root" {
-        let mut extensions: Vec<(String, Json)> =
-            std::mem::take(map).into_iter().filter(|(key, _)| key.starts_with("x-")).collect();
-        extensions.sort_by(|(a, _), (b, _)| natural(a, b));
-        for (key, mut value) in extensions {
-            sort(&mut value, shape);
-            out.insert(key, value);
+
+    /// One of the parts that have names.
+    fn named<'t>(self, key: &'t str, tree: &'t Tree, name: &str) -> Plain<'t> {
+        let mut part = self.part(tree, name);
+        if self.shape == Shape::Yaml
+            && let Plain::Map(entries) = &mut part
+        {
+            match name {
+                "job" => entries.insert(0, ("name".into(), self.text(key))),
+                // Both bounds are always there.
+                "ulimit" => {
+                    for (at, bound) in ["soft", "hard"].into_iter().enumerate() {
+                        if !entries.iter().any(|(key, _)| key == bound) {
+                            entries.insert(at.min(entries.len()), (bound.into(), Plain::Integer(0)));
+                        }
+                    }
+                }
+                _ => {}
+            }
         }
+        part
     }
-    *json = Json::Object(out);
+
+    /// SSH agents and keys: `default`, or `ID=PATH`.
+    fn agents<'t>(self, tree: &'t Tree) -> Plain<'t> {
+        let Some(mapping) = tree.as_mapping() else { return self.sorted(tree) };
+        let mut items: Vec<String> = mapping
+            .entries
+            .iter()
+            .map(|(id, entry)| match self.scalar(&entry.tree) {
+                Plain::Text(path) => format!("{id}={path}"),
+                _ => id.to_string(),
+            })
+            .collect();
+        items.sort_unstable();
+        Plain::List(items.into_iter().map(|item| Plain::Text(item.into())).collect())
+    }
 }
 
 /// What stands there only because JSON always has it.
-fn is_nothing(value: &Json, kind: Kind) -> bool {
+fn is_nothing(value: &Plain<'_>, kind: Kind) -> bool {
     match kind {
-        Kind::Leaf(b'W') => value.is_null(),
-        Kind::Part(_, true) => value.as_object().is_some_and(Map::is_empty),
+        Kind::Leaf(b'W') => *value == Plain::Null,
+        Kind::Part(_, true) => matches!(value, Plain::Map(entries) if entries.is_empty()),
         _ => false,
     }
 }
@@ -134,78 +272,5 @@ fn printed<'k>(part: &str, key: &'k str, shape: Shape) -> &'k str {
         ("limit", "rate") if shape == Shape::Json => "Rate",
         ("weight", "weight") if shape == Shape::Json => "Weight",
         (_, key) => key,
-    }
-}
-
-fn ordered(json: &mut Json, kind: Kind, shape: Shape) {
-    match kind {
-        Kind::Part(name, _) => part(json, name, shape),
-        Kind::List(name) => {
-            for item in json.as_array_mut().into_iter().flatten() {
-                part(item, name, shape);
-            }
-        }
-        Kind::Map("ulimit") => {
-            sort(json, shape);
-            for limit in json.as_object_mut().into_iter().flat_map(Map::values_mut) {
-                part(limit, "ulimit", shape);
-            }
-        }
-        Kind::Map(name) => {
-            for value in json.as_object_mut().into_iter().flat_map(Map::values_mut) {
-                part(value, name, shape);
-            }
-            sort_names(json, shape);
-        }
-        Kind::Leaf(b'g') => agents(json),
-        Kind::Leaf(_) => sort(json, shape),
-    }
-}
-
-/// SSH agents and keys: `default`, or `ID=PATH`.
-fn agents(json: &mut Json) {
-    let Json::Object(keys) = json else { return };
-    let mut items: Vec<String> = std::mem::take(keys)
-        .into_iter()
-        .map(|(id, path)| path.as_str().map_or_else(|| id.clone(), |path| format!("{id}={path}")))
-        .collect();
-    items.sort_unstable();
-    *json = items.into();
-}
-
-fn sort_names(json: &mut Json, shape: Shape) {
-    let Json::Object(map) = json else { return };
-    if shape == Shape::Json {
-        map.sort_keys();
-        return;
-    }
-    let mut entries: Vec<(String, Json)> = std::mem::take(map).into_iter().collect();
-    entries.sort_by(|(a, _), (b, _)| natural(a, b));
-    *map = entries.into_iter().collect();
-}
-
-/// Sorts the names of mappings on all levels.
-fn sort(json: &mut Json, shape: Shape) {
-    match json {
-        Json::Array(items) => items.iter_mut().for_each(|item| sort(item, shape)),
-        Json::Object(map) => {
-            map.values_mut().for_each(|value| sort(value, shape));
-            sort_names(json, shape);
-        }
-        _ => {}
-    }
-}
-
-fn double_dollars(json: &mut Json) {
-    match json {
-        Json::String(text) if text.contains('$') => *text = text.replace('$', "$$"),
-        Json::Array(items) => items.iter_mut().for_each(double_dollars),
-        Json::Object(map) => {
-            if map.keys().any(|key| key.contains('$')) {
-                *map = std::mem::take(map).into_iter().map(|(key, value)| (key.replace('$', "$$"), value)).collect();
-            }
-            map.values_mut().for_each(double_dollars);
-        }
-        _ => {}
     }
 }

@@ -29,8 +29,14 @@ pub struct Request {
     pub environment: BTreeMap<String, String>,
     /// The directory that relative paths of the command line start from.
     pub working_directory: String,
-    /// Services named on the command line.
+    /// Services named on the command line; they may hold `*`, `?` and `[a-z]`.
     pub services: Vec<String>,
+    /// Services that are left once everything is checked, without what they depend on; empty: all.
+    pub only: Vec<String>,
+    /// `--all-resources`: networks, volumes and the like that no service uses stay.
+    pub all_resources: bool,
+    /// Bind to types although variables stay as written: what the lists of `config --no-interpolate` do.
+    pub typed: bool,
     /// Names of variables to keep secret whatever they are called.
     pub secrets: Vec<String>,
     /// Which stages are left out.
@@ -53,6 +59,8 @@ pub struct Skip {
     pub consistency: bool,
     /// `--no-env-resolution`.
     pub environment_resolution: bool,
+    /// The specification is not enforced: what `config --variables` does.
+    pub validation: bool,
 }
 
 /// What a path names.

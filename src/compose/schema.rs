@@ -1,11 +1,11 @@
 //! What the Compose specification allows where: checked on the merged model, as the reference does.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::LazyLock,
-};
+use std::{collections::HashSet, sync::LazyLock};
 
-use super::{codes, table::At};
+use super::{
+    codes, remedy,
+    table::{At, Known},
+};
 use crate::{
     diagnostic::{Finding, Findings},
     value::{Masked, Spot},
@@ -127,36 +127,61 @@ enum Rule {
     List(Box<Rule>, bool),
     Map(Box<Rule>, Names),
     Part(Part),
-    Named(Box<str>),
+    /// One of [`RULES`], by its number.
+    Named(usize),
     Either(Vec<Rule>),
 }
 
 #[derive(Clone, Debug, Default)]
 struct Part {
-    fields: HashMap<Box<str>, Rule>,
+    fields: Known<Box<str>, Rule>,
     required: Vec<Box<str>>,
     extensions: bool,
     open: bool,
 }
 
-type Rules = HashMap<Box<str>, Rule>;
+static RULES: LazyLock<Vec<(&'static str, Rule)>> =
+    LazyLock::new(|| Reader { rest: SPECIFICATION, rules: Vec::new() }.all());
 
-static RULES: LazyLock<Rules> = LazyLock::new(|| Reader { rest: SPECIFICATION, rules: HashMap::new() }.all());
-
-/// Reads the notation above. It is ours, so what it cannot read is a fault that every test shows.
-struct Reader<'a> {
-    rest: &'a str,
-    rules: Rules,
+fn rule(name: &str) -> &'static Rule {
+    RULES.iter().find(|(known, _)| *known == name).map_or(&Rule::Any, |(_, rule)| rule)
 }
 
-impl<'a> Reader<'a> {
-    fn all(mut self) -> Rules {
+impl Rule {
+    /// The rule that a name stands for.
+    fn resolved(&self) -> &Self {
+        match self {
+            Self::Named(number) => RULES.get(*number).map_or(&Self::Any, |(_, rule)| rule.resolved()),
+            rule => rule,
+        }
+    }
+}
+
+/// Reads the notation above. It is ours, so what it cannot read is a fault that every test shows.
+struct Reader {
+    rest: &'static str,
+    rules: Vec<(&'static str, Rule)>,
+}
+
+impl Reader {
+    fn all(mut self) -> Vec<(&'static str, Rule)> {
         while let Some(name) = self.name() {
             self.eat("=");
+            let number = self.number_of(name);
             let rule = self.either();
-            self.rules.insert(name.into(), rule);
+            if let Some(slot) = self.rules.get_mut(number) {
+                slot.1 = rule;
+            }
         }
         self.rules
+    }
+
+    /// The number of a rule that has been read, or will be.
+    fn number_of(&mut self, name: &'static str) -> usize {
+        self.rules.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
+            self.rules.push((name, Rule::Any));
+            self.rules.len() - 1
+        })
     }
 
     fn eat(&mut self, token: &str) -> bool {
@@ -168,7 +193,7 @@ impl<'a> Reader<'a> {
         found.is_some()
     }
 
-    fn name(&mut self) -> Option<&'a str> {
+    fn name(&mut self) -> Option<&'static str> {
         self.rest = self.rest.trim_start();
         let end = self.rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(self.rest.len());
         let (name, rest) = self.rest.split_at(end);
@@ -186,7 +211,8 @@ impl<'a> Reader<'a> {
 
     fn one(&mut self) -> Rule {
         if self.eat("@") {
-            return Rule::Named(self.name().unwrap_or_default().into());
+            let name = self.name().unwrap_or_default();
+            return Rule::Named(self.number_of(name));
         }
         if self.eat("[") {
             let item = self.either();
@@ -253,7 +279,9 @@ impl<'a> Reader<'a> {
                 continue;
             }
             if self.eat("+") {
-                if let Some(Rule::Part(base)) = self.name().and_then(|name| self.rules.get(name)) {
+                let name = self.name().unwrap_or_default();
+                let number = self.number_of(name);
+                if let Some((_, Rule::Part(base))) = self.rules.get(number) {
                     part.fields.extend(base.fields.clone());
                     part.required.extend(base.required.clone());
                     part.extensions |= base.extensions;
@@ -278,9 +306,7 @@ impl<'a> Reader<'a> {
 /// Everything in the model that the specification does not allow.
 pub(super) fn validate(root: &Tree) -> Findings {
     let mut checker = Checker { findings: Findings::new() };
-    if let Some(rule) = RULES.get("root") {
-        checker.check(root, rule, &At::ROOT, root.spot);
-    }
+    checker.check(root, rule("root"), &At::ROOT, root.spot);
     checker.findings
 }
 
@@ -296,11 +322,7 @@ impl Checker {
     fn check(&mut self, tree: &Tree, rule: &Rule, at: &At<'_>, parent: Spot) {
         let spot = if tree.spot.is_somewhere() { tree.spot } else { parent };
         match rule {
-            Rule::Named(name) => {
-                if let Some(rule) = RULES.get(name) {
-                    self.check(tree, rule, at, parent);
-                }
-            }
+            Rule::Named(_) => self.check(tree, rule.resolved(), at, parent),
             Rule::Either(rules) => self.choose(tree, rules, at, spot),
             Rule::Part(part) => match &tree.value {
                 Scalar::Mapping(_) => self.part(tree, part, at, spot),
@@ -320,10 +342,8 @@ impl Checker {
                             } else {
                                 format!("`{key}` is no name: use letters, digits, `.`, `_` and `-`")
                             };
-                            self.refuse(
-                                Finding::new(&codes::INVALID_VALUE, Masked::words(words), entry.key),
-                                &at.key(key),
-                            );
+                            let finding = Finding::new(&codes::INVALID_VALUE, Masked::words(words), entry.key);
+                            self.refuse(finding.help("give it another name"), &at.key(key));
                         }
                         self.check(&entry.tree, value, &at.key(key), entry.key);
                     }
@@ -351,16 +371,10 @@ impl Checker {
 
     /// The alternative of the value's own kind says best what is wrong with it.
     fn choose(&mut self, tree: &Tree, rules: &[Rule], at: &At<'_>, spot: Spot) {
-        let resolved: Vec<&Rule> = rules.iter().flat_map(flatten).collect();
-        if resolved.iter().any(|rule| fits(tree, rule)) {
+        if rules.iter().any(|rule| fits(tree, rule)) {
             return;
         }
-        let inner = resolved.iter().find(|rule| match rule {
-            Rule::Part(_) | Rule::Map(..) => matches!(tree.value, Scalar::Mapping(_)),
-            Rule::List(..) => matches!(tree.value, Scalar::Sequence(_)),
-            _ => false,
-        });
-        match inner {
+        match of_kind(tree, rules) {
             Some(rule) => self.check(tree, rule, at, spot),
             None => self.wrong(tree, &Rule::Either(rules.to_vec()), at, spot),
         }
@@ -388,12 +402,16 @@ impl Checker {
         for required in &part.required {
             if !mapping.contains(required) {
                 let words = format!("the key `{required}` is missing here");
-                self.refuse(Finding::new(&codes::MISSING_KEY, Masked::words(words), spot), at);
+                let finding = Finding::new(&codes::MISSING_KEY, Masked::words(words), spot);
+                self.refuse(finding.help(Masked::words(format!("add `{required}: …`"))), at);
             }
         }
     }
 
     fn no_repetition(&mut self, items: &[Tree], at: &At<'_>) {
+        if items.len() < 2 {
+            return;
+        }
         let mut known: HashSet<String> = HashSet::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let key = match &item.value {
@@ -429,13 +447,25 @@ impl Checker {
             }
             _ => format!("{wanted} is wanted here, not {}", article(tree.kind())),
         };
-        self.refuse(Finding::new(&codes::WRONG_TYPE, Masked::words(words), spot), at);
+        let finding = Finding::new(&codes::WRONG_TYPE, Masked::words(words), spot);
+        self.refuse(remedy::write_instead(finding, &wanted, tree), at);
     }
+}
+
+/// The alternative for mappings, or for lists, when the value is one.
+fn of_kind<'r>(tree: &Tree, rules: &'r [Rule]) -> Option<&'r Rule> {
+    rules.iter().find_map(|rule| match (rule.resolved(), &tree.value) {
+        (rule @ (Rule::Part(_) | Rule::Map(..)), Scalar::Mapping(_)) | (rule @ Rule::List(..), Scalar::Sequence(_)) => {
+            Some(rule)
+        }
+        (Rule::Either(rules), _) => of_kind(tree, rules),
+        _ => None,
+    })
 }
 
 fn flatten(rule: &Rule) -> Vec<&Rule> {
     match rule {
-        Rule::Named(name) => RULES.get(name).map(flatten).unwrap_or_default(),
+        Rule::Named(_) => flatten(rule.resolved()),
         Rule::Either(rules) => rules.iter().flat_map(flatten).collect(),
         rule => vec![rule],
     }
@@ -457,7 +487,8 @@ fn fits(tree: &Tree, rule: &Rule) -> bool {
         (Rule::Word(word), Scalar::Text(text)) => text.raw() == &**word,
         (Rule::PullPolicy, Scalar::Text(text)) => is_pull_policy(text.raw()),
         (Rule::ContainerName, Scalar::Text(text)) => is_container_name(text.raw()),
-        (Rule::Named(_) | Rule::Either(_), _) => flatten(rule).iter().any(|rule| fits(tree, rule)),
+        (Rule::Named(_), _) => fits(tree, rule.resolved()),
+        (Rule::Either(rules), _) => rules.iter().any(|rule| fits(tree, rule)),
         _ => false,
     }
 }
@@ -522,5 +553,5 @@ fn is_pull_policy(text: &str) -> bool {
 
 /// Whether a key of a service is one that any container has, a `pre_start` one too.
 pub(super) fn is_container_key(key: &str) -> bool {
-    matches!(RULES.get("container"), Some(Rule::Part(part)) if part.fields.contains_key(key))
+    matches!(rule("container"), Rule::Part(part) if part.fields.contains_key(key))
 }

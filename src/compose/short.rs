@@ -10,6 +10,11 @@ pub(super) fn refused(why: String, spot: Spot) -> Finding {
     Finding::new(&codes::INVALID_VALUE, Masked::words(why), spot)
 }
 
+/// The same for a volume.
+pub(super) fn refused_volume(why: String, spot: Spot) -> Finding {
+    refused(why, spot).help("write `source:target` or `source:target:ro`, or a mapping with `type` and `target`")
+}
+
 /// `[source:]target[:options]`.
 #[derive(Debug, Default)]
 pub(super) struct Volume {

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     diagnostic::{Finding, Findings},
     value::{FileRole, Masked, Origins, Spot},
-    yaml::{self, Mapping, Scalar, Tag, Tree},
+    yaml::{self, Mapping, Scalar, Suspicion, Tag, Tree},
 };
 
 /// Everything that stays the same while one application is loaded.
@@ -31,8 +31,8 @@ pub(super) struct Loader<'a> {
     /// Paths are shown as the user would write them: from this directory on.
     pub(super) shown_from: String,
     pub(super) findings: Findings,
-    /// Documents by absolute path, as read.
-    pub(super) read: HashMap<String, Vec<yaml::Document>>,
+    /// Documents by absolute path, as read, until the file takes its part in the model.
+    pub(super) read: HashMap<String, Arc<Vec<yaml::Document>>>,
 }
 
 /// Where a model is loaded: the directory that files are found from, and the one that paths in it become
@@ -135,9 +135,9 @@ impl Loader<'_> {
     }
 
     /// The documents of a file; `-` is standard input.
-    pub(super) fn documents(&mut self, path: &str) -> Result<Vec<yaml::Document>, Findings> {
+    pub(super) fn documents(&mut self, path: &str) -> Result<Arc<Vec<yaml::Document>>, Findings> {
         if let Some(known) = self.read.get(path) {
-            return Ok(known.clone());
+            return Ok(Arc::clone(known));
         }
         let shown = if path == "-" { "standard input".to_owned() } else { self.show(path) };
         let documents = if path == "-" {
@@ -147,8 +147,21 @@ impl Loader<'_> {
             let bytes = self.files.read(path).map_err(|error| codes::unreadable(&shown, &error))?;
             yaml::parse(&bytes, &shown, FileRole::Compose, &self.origins)?
         };
-        self.read.insert(path.to_owned(), documents.clone());
+        for document in &documents {
+            self.findings.extend(suspicious(&document.suspicious));
+        }
+        let documents = Arc::new(documents);
+        self.read.insert(path.to_owned(), Arc::clone(&documents));
         Ok(documents)
+    }
+
+    /// The same, to change them. A file is laid into a model once, but may be extended often.
+    fn own_documents(&mut self, path: &str, once: bool) -> Result<Vec<yaml::Document>, Findings> {
+        let documents = self.documents(path)?;
+        if once {
+            self.read.remove(path);
+        }
+        Ok(Arc::try_unwrap(documents).unwrap_or_else(|shared| shared.to_vec()))
     }
 
     /// Stages B to R: every file onto the ones before, then what holds for the whole.
@@ -188,7 +201,7 @@ impl Loader<'_> {
         stages: Stages,
     ) -> Result<(Tree, Resets), Findings> {
         let mut last = Resets::default();
-        for document in self.documents(path)? {
+        for document in self.own_documents(path, stages.validate)? {
             let mut root = document.root;
             let mut resets = Resets::default();
             if document.tagged {
@@ -196,7 +209,9 @@ impl Loader<'_> {
             }
             if root.as_mapping().is_none() {
                 let words = if root.is_null() { "the file is empty" } else { "a Compose file is a mapping" };
-                return Err(Finding::new(&codes::NOT_A_MAPPING, words.into(), root.spot).into());
+                return Err(Finding::new(&codes::NOT_A_MAPPING, words.into(), root.spot)
+                    .help("begin it with `services:`")
+                    .into());
             }
             if !self.skip.interpolation {
                 interpolate(&mut root, variables, &mut self.findings)?;
@@ -213,11 +228,13 @@ impl Loader<'_> {
                 Extender { loader: self, place, variables, resets: &resets }.apply(&mut root, path)?;
             }
             model = merge(model, root, &self.origins)?;
-            unique::enforce(&mut model, &self.origins)?;
+            unique::enforce(&mut model, &self.origins, &mut self.findings)?;
             if stages.validate {
-                let findings = schema::validate(&model);
-                if findings.has_errors() {
-                    return Err(findings);
+                if !self.skip.validation {
+                    let findings = schema::validate(&model);
+                    if findings.has_errors() {
+                        return Err(findings);
+                    }
                 }
                 if let Some(version) = model.as_mapping_mut().and_then(|root| root.remove("version")) {
                     let finding = Finding::new(&codes::OBSOLETE, "`version` has no effect".into(), version.spot);
@@ -226,7 +243,7 @@ impl Loader<'_> {
             }
             canonical::canonical(&mut model, self.skip.interpolation)?;
             canonical::omit_empty(&mut model);
-            unique::enforce(&mut model, &self.origins)?;
+            unique::enforce(&mut model, &self.origins, &mut self.findings)?;
             last = resets;
         }
         Ok((model, last))
@@ -258,21 +275,32 @@ pub(super) fn relative_to(from: &str, to: &str) -> String {
     if steps.is_empty() { ".".to_owned() } else { steps.join("/") }
 }
 
+/// Legal values that other readers take for something else.
+fn suspicious(all: &[(Spot, Suspicion)]) -> Findings {
+    let mut findings = Findings::new();
+    for (spot, suspicion) in all {
+        let words = match suspicion {
+            Suspicion::Octal(number) => format!("this is the number {number}: a leading zero makes it octal"),
+            Suspicion::Word => "this is a string here; other readers take it for true or false".to_owned(),
+            Suspicion::Sexagesimal => "this is a string here; other readers take it for a number of base 60".to_owned(),
+        };
+        let finding = Finding::new(&codes::SUSPICIOUS, Masked::words(words), *spot);
+        findings.push(finding.help("put it in quotes, or write the number that is meant"));
+    }
+    findings
+}
+
 /// Infinity and "not a number" cannot be said in JSON, so the reference refuses them anywhere.
-fn no_special_numbers(root: &Tree) -> Result<(), Finding> {
-    let mut found = None;
-    root.walk(&mut |_, tree| {
-        if let Scalar::Float(number) = tree.value
-            && !number.is_finite()
-            && found.is_none()
-        {
-            found = Some(tree.spot);
+fn no_special_numbers(tree: &Tree) -> Result<(), Finding> {
+    match &tree.value {
+        Scalar::Float(number) if !number.is_finite() => {
+            Err(Finding::new(&codes::INVALID_VALUE, "infinity and `.nan` are no values".into(), tree.spot)
+                .help("put it in quotes"))
         }
-    });
-    found.map_or(Ok(()), |spot| {
-        Err(Finding::new(&codes::INVALID_VALUE, "infinity and `.nan` are no values".into(), spot)
-            .help("put it in quotes"))
-    })
+        Scalar::Sequence(items) => items.iter().try_for_each(no_special_numbers),
+        Scalar::Mapping(mapping) => mapping.entries.values().try_for_each(|entry| no_special_numbers(&entry.tree)),
+        _ => Ok(()),
+    }
 }
 
 /// `x-develop` of a service is `develop`, `x-initialSync` of a watch entry is `initial_sync`.

@@ -1,18 +1,45 @@
 //! Rules by path: patterns are read once into a trie that is walked together with the tree.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+};
+
+/// What is looked up by names that are ours: nobody can choose keys that collide, so a simple hash does.
+pub(super) type Known<K, V> = HashMap<K, V, BuildHasherDefault<Fnv>>;
+
+/// The hash of Fowler, Noll and Vo.
+pub(super) struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// Rules of one stage, by dotted patterns in which `*` stands for any name or item.
 #[derive(Debug)]
 pub(super) struct Table<T> {
     rule: Option<T>,
-    named: HashMap<&'static str, Table<T>>,
+    named: Known<&'static str, Table<T>>,
     any: Option<Box<Table<T>>>,
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { rule: None, named: HashMap::new(), any: None }
+        Self { rule: None, named: Known::default(), any: None }
     }
 }
 

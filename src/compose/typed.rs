@@ -1,13 +1,17 @@
 //! Every value in the form that the reference's types give it: durations and sizes as it prints them, command
 //! lines as words, lists of pairs as mappings; what is empty is left out (compose.md, sections 4 and 7).
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{hash::BuildHasherDefault, sync::LazyLock};
 
 use indexmap::IndexMap;
 
-use super::{codes, interpolate, short, table::At, units};
+use super::{
+    codes, interpolate, remedy, short,
+    table::{At, Fnv, Known},
+    units,
+};
 use crate::{
-    diagnostic::Finding,
+    diagnostic::{Finding, Findings},
     value::{Masked, Spot, Text},
     yaml::{Entry, Mapping, Scalar, Tree},
 };
@@ -97,10 +101,10 @@ pub(super) enum Kind {
     Map(&'static str),
 }
 
-pub(super) type Fields = IndexMap<&'static str, Kind>;
+pub(super) type Fields = IndexMap<&'static str, Kind, BuildHasherDefault<Fnv>>;
 
-static FIELDS: LazyLock<HashMap<&'static str, Fields>> = LazyLock::new(|| {
-    let mut types: HashMap<&'static str, Fields> = HashMap::new();
+static FIELDS: LazyLock<Known<&'static str, Fields>> = LazyLock::new(|| {
+    let mut types: Known<&'static str, Fields> = Known::default();
     for line in TYPES.lines().filter(|line| !line.is_empty()) {
         let mut words = line.split_whitespace();
         let Some(name) = words.next() else { continue };
@@ -133,11 +137,15 @@ pub(super) fn fields(name: &str) -> Option<&'static Fields> {
 }
 
 /// Brings a whole model into the form of the types.
-pub(super) fn typed(root: &mut Tree) -> Result<(), Finding> {
-    part(root, "root", &At::ROOT)
+pub(super) fn typed(root: &mut Tree) -> Result<(), Findings> {
+    let mut errors = Findings::new();
+    if let Err(finding) = part(root, "root", &At::ROOT, &mut errors) {
+        errors.push(finding);
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
-fn part(tree: &mut Tree, name: &str, at: &At<'_>) -> Result<(), Finding> {
+fn part(tree: &mut Tree, name: &str, at: &At<'_>, errors: &mut Findings) -> Result<(), Finding> {
     let spot = tree.spot;
     let Some(fields) = FIELDS.get(name) else { return Ok(()) };
     let kind = tree.kind();
@@ -147,8 +155,10 @@ fn part(tree: &mut Tree, name: &str, at: &At<'_>) -> Result<(), Finding> {
     let mut emptied: Vec<Box<str>> = Vec::new();
     for (key, entry) in &mut mapping.entries {
         let Some(kind) = fields.get(&**key) else { continue };
-        if !field(&mut entry.tree, *kind, &at.key(key))? {
-            emptied.push(key.clone());
+        match field(&mut entry.tree, *kind, &at.key(key), errors) {
+            Ok(true) => {}
+            Ok(false) => emptied.push(key.clone()),
+            Err(finding) => errors.push(finding),
         }
     }
     for key in emptied {
@@ -161,7 +171,7 @@ fn part(tree: &mut Tree, name: &str, at: &At<'_>) -> Result<(), Finding> {
             }
             Kind::Part(inner, true) if !mapping.contains(key) => {
                 let mut empty = Tree::mapping(Spot::NOWHERE);
-                part(&mut empty, inner, at)?;
+                part(&mut empty, inner, at, errors)?;
                 mapping.set(*key, empty);
             }
             _ => {}
@@ -171,18 +181,19 @@ fn part(tree: &mut Tree, name: &str, at: &At<'_>) -> Result<(), Finding> {
 }
 
 fn wrong(wanted: &str, kind: &str, spot: Spot, at: &At<'_>) -> Finding {
-    Finding::new(&codes::WRONG_TYPE, Masked::words(format!("{wanted} is wanted here, not a {kind}")), spot)
-        .at(at.to_string())
+    let finding =
+        Finding::new(&codes::WRONG_TYPE, Masked::words(format!("{wanted} is wanted here, not a {kind}")), spot);
+    remedy::write_instead(finding.at(at.to_string()), wanted, &Tree::text("", spot))
 }
 
 /// Converts one field; false when nothing is left of it.
-fn field(tree: &mut Tree, kind: Kind, at: &At<'_>) -> Result<bool, Finding> {
+fn field(tree: &mut Tree, kind: Kind, at: &At<'_>, errors: &mut Findings) -> Result<bool, Finding> {
     match kind {
         Kind::Part(name, _) => {
             if tree.is_null() {
                 return Ok(false);
             }
-            part(tree, name, at)?;
+            part(tree, name, at, errors)?;
             Ok(true)
         }
         Kind::List(name) => {
@@ -195,7 +206,7 @@ fn field(tree: &mut Tree, kind: Kind, at: &At<'_>) -> Result<bool, Finding> {
                 if item.is_null() {
                     *item = Tree::mapping(spot);
                 }
-                part(item, name, &at.item(index))?;
+                part(item, name, &at.item(index), errors)?;
             }
             Ok(!items.is_empty())
         }
@@ -209,13 +220,13 @@ fn field(tree: &mut Tree, kind: Kind, at: &At<'_>) -> Result<bool, Finding> {
                 if name == "ulimit" {
                     ulimit(&mut entry.tree, &at.key(key))?;
                 } else if !entry.tree.is_null() {
-                    part(&mut entry.tree, name, &at.key(key))?;
+                    part(&mut entry.tree, name, &at.key(key), errors)?;
                 } else if matches!(
                     name,
                     "service" | "job" | "network" | "volume" | "config" | "secret" | "model" | "dependency"
                 ) {
                     entry.tree = Tree::mapping(entry.key);
-                    part(&mut entry.tree, name, &at.key(key))?;
+                    part(&mut entry.tree, name, &at.key(key), errors)?;
                 }
             }
             Ok(!mapping.entries.is_empty())
@@ -234,7 +245,8 @@ fn leaf(tree: &mut Tree, letter: u8, at: &At<'_>) -> Result<bool, Finding> {
             Some(text) => format!("`{}` is not {wanted}", text.masked()),
             None => format!("{wanted} is wanted here, not a {}", tree.kind()),
         };
-        Finding::new(&codes::WRONG_TYPE, Masked::words(words), spot).at(at.to_string())
+        let finding = Finding::new(&codes::WRONG_TYPE, Masked::words(words), spot).at(at.to_string());
+        remedy::write_instead(finding, wanted, tree)
     };
     match letter {
         b's' | b'S' => {
@@ -460,7 +472,9 @@ fn pairs(tree: &mut Tree, keep: bool, at: &At<'_>) -> Result<bool, Finding> {
                 };
                 if value.is_some() && keep && key.ends_with(char::is_whitespace) {
                     let words = format!("the name `{key}` ends with a blank");
-                    return Err(short::refused(words, item.spot).at(at.item(index).to_string()));
+                    return Err(short::refused(words, item.spot)
+                        .at(at.item(index).to_string())
+                        .help("remove the blank before `=`"));
                 }
                 let value = match value {
                     Some(value) => Scalar::Text(value),
@@ -504,7 +518,9 @@ fn hosts(tree: &mut Tree, at: &At<'_>) -> Result<bool, Finding> {
         Scalar::Sequence(items) => {
             for (index, item) in items.iter().enumerate() {
                 let (name, address) = item.raw().and_then(short::host).ok_or_else(|| {
-                    short::refused("a host is NAME=ADDRESS".to_owned(), item.spot).at(at.item(index).to_string())
+                    short::refused("a host is NAME=ADDRESS".to_owned(), item.spot)
+                        .at(at.item(index).to_string())
+                        .help("write it as `db=10.0.0.5`")
                 })?;
                 add(name, address, item.spot);
             }

@@ -68,3 +68,12 @@ impl Variables {
         self.get(name).map(|located| located.value.raw())
     }
 }
+
+impl Variables {
+    /// All of them, by name.
+    pub(super) fn sorted(&self) -> Vec<(&str, &Located<Text>)> {
+        let mut all: Vec<_> = self.known.iter().map(|(name, value)| (&**name, value)).collect();
+        all.sort_unstable_by_key(|(name, _)| *name);
+        all
+    }
+}

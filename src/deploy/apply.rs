@@ -388,6 +388,8 @@ impl Run<'_> {
             self.written |= step.call != Call::Wait;
             writer.execute(step, self.release, self.seen, self.deployment.progress).await?;
             self.reached.insert(step.id, Condition::Exists);
+            // Whoever renews the lock has to come to its turn, also where nothing is ever waited for.
+            tokio::task::yield_now().await;
         }
         if stage.gate != Gate::Settled {
             return Ok(true);

@@ -288,7 +288,13 @@ impl<'a> Builder<'a> {
             _ => (wanted.clone(), Extent::Ours),
         };
         let differences = self.differences(address, wanted, live, &before, &after, extent);
-        let before_print = Fingerprint::of(&before, self.keyring, &self.release().concealed);
+        // What bears our mark and holds nothing a release wrote was made to stand something in, as the namespace of
+        // the ledger; a plan that creates it holds.
+        let before_print = if live.owner == Owner::Us && live.ours.as_ref().is_some_and(Vec::is_empty) {
+            Fingerprint::of_bytes(b"absent")
+        } else {
+            Fingerprint::of(&before, self.keyring, &self.release().concealed)
+        };
         let change = |action, differences, causes, consequence, needs| Change {
             key: resource.key.clone(),
             address: address.clone(),
@@ -479,6 +485,7 @@ impl<'a> Builder<'a> {
                 _ => consequence,
             };
             let causes = match (&action, recorded) {
+                (Action::Keep { .. }, _) => Vec::new(),
                 _ if self.goal.name == "destroy" => vec![Cause::Asked { what: "destroy" }],
                 (Action::Retire, _) => vec![Cause::Follows(key.clone())],
                 (_, Some(recorded)) => self.best_place(recorded.body.from).map(Cause::Removed).into_iter().collect(),

@@ -46,7 +46,8 @@ impl Record {
             .resources
             .values()
             .map(|resource| {
-                let place = place_of(resource.sources(origins), origins);
+                let place =
+                    place_of(resource.body.from, origins).or_else(|| place_of(resource.sources(origins), origins));
                 json!({
                     "key": resource.key.to_string(),
                     "kind": resource.address.kind,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{VERSION, document::table};
 use crate::{
     diagnostic::{Code, Severity},
-    target::{Disposition, DispositionKind},
+    target::{self, Disposition, DispositionKind},
 };
 
 /// The answer of `transship explain`.
@@ -112,12 +112,16 @@ impl ExplainDocument {
 
     /// How many attributes are carried.
     pub fn of_coverage(tables: &[(&'static str, &'static [Disposition])]) -> Self {
-        let coverage = tables.iter().map(|(target, rows)| {
+        let paths = target::paths();
+        let coverage = tables.iter().map(|(name, rows)| {
             let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
-            for row in *rows {
-                *counts.entry(word(row.kind)).or_default() += 1;
+            let rows = target::Rows::new(rows);
+            for path in &paths {
+                if let Some(row) = rows.get(&path.split('.').collect::<Vec<_>>()) {
+                    *counts.entry(word(row.kind)).or_default() += 1;
+                }
             }
-            CoverageView { target, total: rows.len(), counts }
+            CoverageView { target: name, total: paths.len(), counts }
         });
         Self { version: VERSION, codes: Vec::new(), attributes: Vec::new(), coverage: coverage.collect() }
     }

@@ -17,7 +17,7 @@ pub use document::{
 pub use explain::{AttributeView, CodeView, CoverageView, ExplainDocument};
 pub use manifest::{ManifestView, RenderDocument};
 pub use outcome::{AppliedView, ApplyDocument, StateView, outcome_text};
-pub use plan::{BlockedView, ChangeView, DestinationView, DifferenceView, PlanDocument, Summary, plan_text};
+pub use plan::{BlockedView, ChangeView, DestinationView, DifferenceView, PlanDocument, PlanStyle, Summary, plan_text};
 pub use promote::{CopiedView, PromoteDocument, PromotedTagView, PromotedView};
 pub use saved::saved_text;
 pub use status::{LockView, PlaceStatusView, RevisionView, StatusDocument};

@@ -9,7 +9,7 @@ use super::{Paint, VERSION};
 use crate::{
     diagnostic::FindingView,
     plan::{
-        Action, Because, Blocked, Certainty, Change, Consent, Consequence, Difference, Plan, Stage, action_word,
+        Action, Because, Blocked, Cause, Certainty, Change, Consent, Consequence, Difference, Plan, Stage, action_word,
         cause_words, effect_words, trace,
     },
     platform::{Owner, Refusal},
@@ -283,9 +283,20 @@ fn refusal_words(refusal: &Refusal) -> String {
     }
 }
 
+/// How a plan is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanStyle {
+    /// With colours or without.
+    pub paint: Paint,
+    /// Also what is let be.
+    pub all: bool,
+    /// Lines around what differs in a text of many lines.
+    pub lines: usize,
+}
+
 /// A plan for people: each change with its fields, where each was written, and what it does to what runs.
-/// `all` also shows what is equal and waited for, or let be.
-pub fn plan_text(plan: &Plan, origins: &Origins, paint: Paint, all: bool) -> String {
+pub fn plan_text(plan: &Plan, origins: &Origins, style: PlanStyle) -> String {
+    let PlanStyle { paint, all, .. } = style;
     let mut out = String::new();
     for stage in &plan.stages {
         let environment = &plan.application.environment;
@@ -295,8 +306,8 @@ pub fn plan_text(plan: &Plan, origins: &Origins, paint: Paint, all: bool) -> Str
         let _ = writeln!(out, "{} in {} ({base})\n", paint.bold(&name), stage.identity.server);
         let before = out.len();
         for change in &stage.changes {
-            if all || !matches!(change.action, Action::Keep { .. } | Action::Settle) {
-                change_text(&mut out, &view(change, origins), change, paint);
+            if all || !matches!(change.action, Action::Keep { .. }) {
+                change_text(&mut out, &view(change, origins), change, style);
             }
         }
         for blocked in stage.blocked.iter().map(|blocked| blocked_view(blocked, origins)) {
@@ -310,13 +321,39 @@ pub fn plan_text(plan: &Plan, origins: &Origins, paint: Paint, all: bool) -> Str
         if out.len() > before {
             out.push('\n');
         }
+        worked_out_here(&mut out, stage, paint);
     }
     out.push_str(&Summary::of(plan).text());
     out.push('\n');
     out
 }
 
-fn change_text(out: &mut String, shown: &ChangeView, change: &Change, paint: Paint) {
+/// What no server was asked about, once for each reason.
+fn worked_out_here(out: &mut String, stage: &Stage, paint: Paint) {
+    let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
+    for change in &stage.changes {
+        let Certainty::Local(because) = &change.certain else { continue };
+        if *because == Because::NoDryRun {
+            continue;
+        }
+        let words = because_words(because);
+        match reasons.iter_mut().find(|(known, _)| *known == words) {
+            Some((_, addresses)) => addresses.push(change.address.to_string()),
+            None => reasons.push((words, vec![change.address.to_string()])),
+        }
+    }
+    for (words, addresses) in reasons {
+        let which = match addresses.as_slice() {
+            [one] => one.clone(),
+            more => format!("{} changes", more.len()),
+        };
+        out.push_str(&paint.dim(&format!("{which} worked out here, not by the server: {words}")));
+        out.push('\n');
+    }
+}
+
+fn change_text(out: &mut String, shown: &ChangeView, change: &Change, style: PlanStyle) {
+    let paint = style.paint;
     let (sign, after) = match &change.action {
         Action::Create => (paint.green("+"), String::new()),
         Action::Update => (paint.yellow("~"), String::new()),
@@ -327,9 +364,9 @@ fn change_text(out: &mut String, shown: &ChangeView, change: &Change, paint: Pai
         Action::Settle => (paint.dim("…"), String::new()),
         Action::Keep { why } => (paint.dim("="), format!(" let be: {why}")),
     };
+    // That nothing restarts is worth saying of what runs.
     let effect = if matches!(change.action, Action::Keep { .. })
-        || change.consequence == Consequence::Nothing
-            && matches!(change.action, Action::Create | Action::Delete | Action::Retire)
+        || change.consequence == Consequence::Nothing && change.key.role.as_str() != "workload"
     {
         String::new()
     } else {
@@ -339,28 +376,25 @@ fn change_text(out: &mut String, shown: &ChangeView, change: &Change, paint: Pai
     let whole = matches!(change.action, Action::Create | Action::Delete | Action::Retire);
     if !whole {
         for difference in &shown.differences {
-            difference_text(out, difference, paint);
+            difference_text(out, difference, style);
         }
     }
-    for cause in &shown.causes {
+    // What the whole was asked for needs no line at each part.
+    let asked = change.causes.iter().all(|cause| matches!(cause, Cause::Asked { .. }));
+    for cause in shown.causes.iter().filter(|_| !asked) {
         let told = shown.differences.iter().any(|difference| difference.written.as_deref() == Some(cause.as_str()));
         if whole || !told {
             out.push_str(&paint.dim(&format!("    {cause}")));
             out.push('\n');
         }
     }
-    if let Some(because) =
-        shown.because.as_ref().filter(|_| !matches!(change.certain, Certainty::Local(Because::NoDryRun)))
-    {
-        out.push_str(&paint.dim(&format!("    worked out here: {because}")));
-        out.push('\n');
-    }
     for needs in &shown.needs {
         let _ = writeln!(out, "    {} {needs}", paint.red("needs consent:"));
     }
 }
 
-fn difference_text(out: &mut String, difference: &DifferenceView, paint: Paint) {
+fn difference_text(out: &mut String, difference: &DifferenceView, style: PlanStyle) {
+    let paint = style.paint;
     let one_line = |text: &Masked| text.as_str().lines().count() <= 1 && text.as_str().chars().count() <= 60;
     let short = difference.before.iter().chain(&difference.after).all(one_line);
     match (&difference.before, &difference.after) {
@@ -384,7 +418,7 @@ fn difference_text(out: &mut String, difference: &DifferenceView, paint: Paint) 
             let (before, after) = (before.clone().unwrap_or_default(), after.clone().unwrap_or_default());
             for hunk in similar::TextDiff::from_lines(before.as_str(), after.as_str())
                 .unified_diff()
-                .context_radius(2)
+                .context_radius(style.lines)
                 .iter_hunks()
             {
                 for line in hunk.iter_changes() {

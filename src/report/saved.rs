@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Paint;
-use crate::plan::{SavedChange, SavedPlan};
+use crate::plan::{Consequence, SavedChange, SavedPlan, effect_words};
 
 /// A kept plan for people: what `plan` showed when it was made.
 pub fn saved_text(plan: &SavedPlan, paint: Paint) -> String {
@@ -41,7 +41,10 @@ fn saved_change(out: &mut String, change: &SavedChange, paint: Paint) {
         "rerun" => paint.yellow("↻"),
         _ => paint.yellow("~"),
     };
-    let _ = writeln!(out, "{sign} {}  {}", paint.bold(&change.address), paint.dim(&change.effect));
+    // That nothing restarts is worth saying of what runs.
+    let quiet = change.effect == effect_words(Consequence::Nothing) && !change.resource.ends_with("/workload");
+    let effect = if quiet { String::new() } else { format!("  {}", paint.dim(&change.effect)) };
+    let _ = writeln!(out, "{sign} {}{effect}", paint.bold(&change.address));
     for difference in &change.differences {
         let side = |text: &Option<String>| text.clone().unwrap_or_else(|| "nothing".to_owned());
         let line = match (&difference.before, &difference.after) {

@@ -113,6 +113,11 @@ impl Session {
         Ok(line.trim().to_owned())
     }
 
+    /// Tells on standard error what happens inside, from this level on. Once in a process.
+    pub fn trace(level: tracing::Level) {
+        let _ = tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).with_max_level(level).try_init();
+    }
+
     /// Standard output, with styles left out unless `color`.
     pub fn output(color: bool) -> Box<dyn Write + Send> {
         Box::new(io::BufWriter::new(anstream::AutoStream::new(io::stdout(), choice(color))))

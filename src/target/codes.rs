@@ -62,6 +62,22 @@ codes! {
     ORDER = "order-not-kept", Info, "files cannot wait",
         "Manifests in a directory are applied by something else, in no order. Containers whose dependencies are not there \
          yet are restarted until they are.";
+    /// Carried with a difference.
+    APPROXIMATED = "approximated", Info, "carried, with a difference",
+        "The target says something close to it. The message tells the difference, and the note what to do where it matters.";
+    /// Stays inside.
+    NOT_PUBLISHED = "not-published", Info, "a published port stays inside the cluster",
+        "On a host, `ports` opens a port to everybody who reaches the host. On a cluster that is a decision of the \
+         environment: `kubernetes: {publish: nodePort}` or `loadBalancer`, or `publish` under `services` for one of them. \
+         Other services reach the container's port in any case.";
+    /// A copy.
+    READ_ONLY = "files-read-only", Warning, "files of the project cannot be written to",
+        "What is mounted from the project becomes part of the cluster's configuration: a copy that every container sees and \
+         none can change. Write `:ro` where it is only read, and use a volume where it is written.";
+    /// Lost with the pod.
+    ANONYMOUS_VOLUME = "anonymous-volume", Info, "a volume has no name, and its data goes with the pod",
+        "An anonymous volume stays with its container on a host. On a cluster it is empty again whenever the pod is replaced. \
+         Give it a name under `volumes` where the data matters.";
     /// Something else is needed.
     NEEDS = "needs-more", Error, "the target needs something that is not said",
         "The note says what is missing and where to say it.";

@@ -11,7 +11,7 @@ mod template;
 
 use std::time::Duration;
 
-pub use disposition::{Disposition, DispositionKind};
+pub use disposition::{Disposition, DispositionKind, Rows, paths};
 pub use release::{After, Condition, Dialect, Life, Release, Requirement, Resource, Settles};
 pub use settings::{
     HostPaths, ImagePullSecret, KubernetesSettings, Ordering, Publish, SecretMode, ServiceSettings, Settings,

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt,
     ops::Range,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 /// Where a value came from: an index into [`Origins`]. The default is "nowhere".
@@ -160,8 +160,17 @@ struct File {
     path: Arc<str>,
     role: FileRole,
     text: Arc<str>,
-    /// Byte offsets at which lines begin.
-    lines: Vec<u32>,
+    /// Byte offsets at which lines begin, once somebody asks.
+    lines: OnceLock<Vec<u32>>,
+}
+
+impl File {
+    fn lines(&self) -> &[u32] {
+        self.lines.get_or_init(|| {
+            let ends = self.text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
+            std::iter::once(0).chain(ends.map(|(i, _)| clamp(i + 1))).collect()
+        })
+    }
 }
 
 /// Twenty bytes, because there is one for every value anybody wrote.
@@ -191,11 +200,9 @@ impl Origins {
     /// Registers a file that was read; its text is kept for excerpts.
     pub fn add_file(&self, path: &str, role: FileRole, text: impl Into<Arc<str>>) -> FileId {
         let text = text.into();
-        let mut lines = vec![0];
-        lines.extend(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| clamp(i + 1)));
         let mut inner = self.write();
         let id = FileId(clamp(inner.files.len()));
-        inner.files.push(File { path: path.into(), role, text, lines });
+        inner.files.push(File { path: path.into(), role, text, lines: OnceLock::new() });
         id
     }
 
@@ -232,6 +239,20 @@ impl Origins {
                 end: base.map_or(0, |b| b.end),
                 displaced: displaced.unwrap_or_default(),
                 made_of,
+            }
+        })
+    }
+
+    /// A place that remembers what it displaced; made of what it was made of before.
+    pub fn displacing(&self, spot: Spot, displaced: Spot) -> Spot {
+        self.push(|inner| {
+            let base = spot.0.checked_sub(1).and_then(|i| inner.entries.get(i as usize));
+            Entry {
+                source: base.map_or(u32::MAX, |b| b.source),
+                start: base.map_or(0, |b| b.start),
+                end: base.map_or(0, |b| b.end),
+                displaced,
+                made_of: base.map_or(Sources::NONE, |b| b.made_of),
             }
         })
     }
@@ -297,8 +318,9 @@ impl Origins {
         let Origin { source: Source::File { file, span }, .. } = self.origin(spot)? else { return None };
         let inner = self.read();
         let entry = inner.files.get(file.0 as usize)?;
-        let line = entry.lines.partition_point(|start| *start <= span.start);
-        let begin = *entry.lines.get(line.saturating_sub(1))? as usize;
+        let lines = entry.lines();
+        let line = lines.partition_point(|start| *start <= span.start);
+        let begin = *lines.get(line.saturating_sub(1))? as usize;
         let before = entry.text.get(begin..span.start as usize).map_or(0, |text| text.chars().count());
         Some(Place { path: Arc::clone(&entry.path), file, span, line: clamp(line), column: clamp(before) + 1 })
     }

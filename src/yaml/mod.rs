@@ -2,12 +2,16 @@
 //! trees back to YAML that every reader agrees on.
 
 pub(crate) mod codes;
+mod entries;
 mod parse;
+mod plain;
 mod scalar;
 mod tree;
 mod write;
 
-pub use parse::{Document, parse};
+pub use entries::Entries;
+pub use parse::{Document, Suspicion, parse};
+pub use plain::Plain;
 pub use scalar::{go_float, resolve};
 pub use tree::{Entry, Mapping, Scalar, Tag, Tree};
-pub use write::{to_yaml, write};
+pub use write::{to_yaml, write, write_plain};

@@ -17,6 +17,19 @@ pub struct Document {
     pub root: Tree,
     /// Whether any value in it bears `!reset` or `!override`.
     pub tagged: bool,
+    /// Values without quotes that readers do not agree on.
+    pub suspicious: Vec<(Spot, Suspicion)>,
+}
+
+/// Why readers do not agree on a value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Suspicion {
+    /// A number with a leading zero: octal here, decimal or a string elsewhere.
+    Octal(i64),
+    /// `yes`, `no`, `on`, `off`: a string here, true or false elsewhere.
+    Word,
+    /// `22:22`: a string here, a number of base 60 elsewhere.
+    Sexagesimal,
 }
 
 /// The most values that one file may unfold to.
@@ -42,7 +55,8 @@ pub fn parse(bytes: &[u8], path: &str, role: FileRole, origins: &Origins) -> Res
         }
     };
     let file = origins.add_file(path, role, text);
-    let mut reader = Reader { text, file, origins, anchors: HashMap::new(), values: 0, tagged: false };
+    let mut reader =
+        Reader { text, file, origins, anchors: HashMap::new(), values: 0, tagged: false, suspicious: Vec::new() };
     reader.documents().map_err(Findings::from)
 }
 
@@ -53,6 +67,7 @@ struct Reader<'a> {
     anchors: HashMap<usize, Anchored>,
     values: usize,
     tagged: bool,
+    suspicious: Vec<(Spot, Suspicion)>,
 }
 
 struct Anchored {
@@ -98,7 +113,11 @@ impl Reader<'_> {
                     continue;
                 }
                 Event::DocumentEnd => {
-                    documents.push(Document { root: root.take().unwrap_or_default(), tagged: self.tagged });
+                    documents.push(Document {
+                        root: root.take().unwrap_or_default(),
+                        tagged: self.tagged,
+                        suspicious: std::mem::take(&mut self.suspicious),
+                    });
                     continue;
                 }
                 Event::Scalar(text, style, anchor, tag) => {
@@ -126,6 +145,9 @@ impl Reader<'_> {
                         continue;
                     }
                     let tree = self.scalar(&text, style, tag, spot)?;
+                    if plain && let Some(suspicion) = suspicion(&text, &tree.value, open.last()) {
+                        self.suspicious.push((spot, suspicion));
+                    }
                     self.remember(anchor, &tree, 1);
                     tree
                 }
@@ -187,7 +209,8 @@ impl Reader<'_> {
                     };
                     if let Some(Open::Mapping { key: key @ None, .. }) = open.last_mut() {
                         let Some(text) = anchored.tree.raw() else {
-                            return Err(Finding::new(&codes::KEY_NOT_STRING, "this key is not a string".into(), spot));
+                            return Err(Finding::new(&codes::KEY_NOT_STRING, "this key is not a string".into(), spot)
+                                .help("write the key itself, in quotes"));
                         };
                         *key = Some(Key::Name(text.into(), spot));
                         continue;
@@ -242,7 +265,22 @@ impl Reader<'_> {
         if line.starts_with('\t') || indent.starts_with('\t') {
             return finding.help("indent with spaces: YAML allows no tabs there");
         }
+        const REMEDIES: &[(&str, &str)] = &[
+            ("unknown anchor", "give a value that name first, with `&NAME`"),
+            ("unexpected character", "put the value in quotes"),
+            ("cannot start with", "put the value in quotes"),
+            ("block sequence entries", "put the list on lines of its own, under its key"),
+            ("mapping values", "put a value that holds `: ` in quotes"),
+            ("mapping keys", "begin each key on a line of its own, as deep as its neighbours"),
+            ("did not find expected key", "begin each key on a line of its own, as deep as its neighbours"),
+            ("bracket", "close what is open, or put the value in quotes"),
+            ("quoted", "close the quote"),
+            ("valid inside a block", "put the value in quotes"),
+            ("nesting", "nest less deeply"),
+        ];
+        let found = REMEDIES.iter().find(|(words, _)| error.info().contains(words));
         finding
+            .help(found.map_or("look at this line and the one before: indentation, quotes, brackets", |(_, help)| help))
     }
 
     fn count(&mut self, more: usize, spot: Spot) -> Result<(), Finding> {
@@ -318,7 +356,8 @@ impl Reader<'_> {
                             &codes::BROKEN,
                             Masked::words(format!("this value is no `!!{kind}`")),
                             spot,
-                        ));
+                        )
+                        .help("remove the tag"));
                     }
                     match value {
                         #[allow(clippy::cast_precision_loss, reason = "what the tag asks for")]
@@ -370,7 +409,9 @@ impl Reader<'_> {
             };
             for source in sources {
                 for (name, entry) in source.entries {
-                    mapping.entries.entry(name).or_insert(entry);
+                    if !mapping.entries.contains_key(&name) {
+                        mapping.entries.insert(name, entry);
+                    }
                 }
             }
         }
@@ -380,6 +421,32 @@ impl Reader<'_> {
     #[allow(clippy::unused_self, reason = "reads as its siblings do")]
     fn not_mergeable(&self, spot: Spot) -> Finding {
         Finding::new(&codes::BROKEN, "`<<` takes a mapping or a list of mappings".into(), spot)
+            .help("name an anchor: `<<: *common`")
+    }
+}
+
+/// Whether other readers take a plain scalar for something else.
+fn suspicion(text: &str, value: &Scalar, open: Option<&Open>) -> Option<Suspicion> {
+    let key = match open {
+        Some(Open::Mapping { key: Some(Key::Name(name, _)), .. }) => &**name,
+        _ => "",
+    };
+    match value {
+        // Permission bits are meant to be octal.
+        Scalar::Integer(number) if *number != 0 && key != "mode" && text.starts_with('0') => {
+            text.bytes().all(|b| b.is_ascii_digit()).then_some(Suspicion::Octal(*number))
+        }
+        Scalar::Text(_) if text.len() <= 3 && key != "restart" => {
+            let words = ["yes", "no", "on", "off"];
+            words.iter().any(|word| text.eq_ignore_ascii_case(word)).then_some(Suspicion::Word)
+        }
+        Scalar::Text(_) if text.starts_with(|c: char| c.is_ascii_digit()) => {
+            let (minutes, seconds) = text.split_once(':')?;
+            let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+            let both = digits(minutes) && digits(seconds) && seconds.parse::<u32>().is_ok_and(|number| number < 60);
+            both.then_some(Suspicion::Sexagesimal)
+        }
+        _ => None,
     }
 }
 

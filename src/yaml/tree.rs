@@ -1,9 +1,8 @@
 //! The tree between bytes and the typed model.
 
-use indexmap::IndexMap;
 use serde_json::Value as Json;
 
-use super::go_float;
+use super::{Entries, go_float};
 use crate::value::{Masked, Spot, Text};
 
 /// A value as written, then interpolated, merged and made canonical.
@@ -62,7 +61,7 @@ pub enum Scalar {
 #[derive(Clone, Debug, Default)]
 pub struct Mapping {
     /// By key.
-    pub entries: IndexMap<Box<str>, Entry>,
+    pub entries: Entries,
 }
 
 /// A value and the place of its key.
@@ -273,12 +272,11 @@ impl Mapping {
 
     /// Sets a value in place, or appends it; the place of the key is that of the value.
     pub fn set(&mut self, key: impl Into<Box<str>>, tree: Tree) {
-        let spot = tree.spot;
-        match self.entries.entry(key.into()) {
-            indexmap::map::Entry::Occupied(mut entry) => entry.get_mut().tree = tree,
-            indexmap::map::Entry::Vacant(entry) => {
-                entry.insert(Entry { key: spot, tree });
-            }
+        let key = key.into();
+        if let Some(known) = self.entries.get_mut(&key) {
+            known.tree = tree;
+        } else {
+            self.entries.insert(key, Entry { key: tree.spot, tree });
         }
     }
 

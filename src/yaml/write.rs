@@ -3,13 +3,24 @@
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use super::Plain;
+
 /// JSON as YAML: keys in their order, strings with several lines as blocks, everything that any reader could
 /// take for something else in quotes.
 pub fn write(json: &Json) -> String {
+    written(&Written(json))
+}
+
+/// The same for a document that borrows.
+pub fn write_plain(plain: &Plain<'_>) -> String {
+    written(&WrittenPlain(plain))
+}
+
+fn written(value: &impl Serialize) -> String {
     let mut out = String::new();
     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
-    // A tree of JSON has nothing that the writer refuses, and a string takes all that is written.
-    let _ = serde_saphyr::to_fmt_writer_with_options(&mut out, &Written(json), options);
+    // These trees have nothing that the writer refuses, and a string takes all that is written.
+    let _ = serde_saphyr::to_fmt_writer_with_options(&mut out, value, options);
     out
 }
 
@@ -26,6 +37,21 @@ impl Serialize for Written<'_> {
             Json::Array(items) => serializer.collect_seq(items.iter().map(Written)),
             Json::Object(entries) => serializer.collect_map(entries.iter().map(|(key, value)| (key, Written(value)))),
             Json::String(text) if is_block(text) => serde_saphyr::LitStr(text).serialize(serializer),
+            other => other.serialize(serializer),
+        }
+    }
+}
+
+struct WrittenPlain<'a>(&'a Plain<'a>);
+
+impl Serialize for WrittenPlain<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Plain::List(items) => serializer.collect_seq(items.iter().map(WrittenPlain)),
+            Plain::Map(entries) => {
+                serializer.collect_map(entries.iter().map(|(key, value)| (key, WrittenPlain(value))))
+            }
+            Plain::Text(text) if is_block(text) => serde_saphyr::LitStr(text).serialize(serializer),
             other => other.serialize(serializer),
         }
     }

@@ -35,6 +35,11 @@ impl Shop {
         Self { directory: tempfile::tempdir().unwrap() }
     }
 
+    /// Puts a copy of the shop into a directory of this one.
+    pub(crate) fn copy_shop_to(&self, name: &str) {
+        copy(&repository().join("examples/shop"), &self.path().join(name));
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }

@@ -22,7 +22,20 @@ For more information, try '--help'.
 #[test]
 fn help_has_examples_for_every_command() {
     let shop = Shop::copy();
-    for command in ["environments", "explain", "completions", "config", "lock", "render"] {
+    for command in [
+        "apply",
+        "completions",
+        "config",
+        "destroy",
+        "diff",
+        "environments",
+        "explain",
+        "lock",
+        "plan",
+        "render",
+        "show",
+        "status",
+    ] {
         let text = shop.run([command, "--help"]).success().get_output().stdout.clone();
         assert!(String::from_utf8_lossy(&text).contains("  transship "), "{command}");
     }

@@ -23,13 +23,13 @@ use crate::support::memory_files::MemoryFiles;
 const ROOT: &str = "/conformance/up/input";
 const UP: &str = "/conformance/up";
 
-struct Case {
-    id: String,
+pub(crate) struct Case {
+    pub(crate) id: String,
     topic: String,
-    body: Json,
+    pub(crate) body: Json,
 }
 
-fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance");
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
@@ -50,7 +50,7 @@ fn texts(json: &Json) -> Vec<String> {
 }
 
 /// The request that a case describes, for one of the recorded modes.
-fn request(case: &Json, mode: &str, files: &MemoryFiles) -> Request {
+pub(crate) fn request(case: &Json, mode: &str, files: &MemoryFiles) -> Request {
     let mut request = Request {
         working_directory: match case["cwd"].as_str() {
             Some(folder) => format!("{ROOT}/{folder}"),
@@ -104,7 +104,7 @@ fn request(case: &Json, mode: &str, files: &MemoryFiles) -> Request {
                 path_resolution: true,
                 consistency: true,
                 environment_resolution: true,
-                interpolation: false,
+                ..Skip::default()
             };
         }
         "model" => request.skip.interpolation = true,
@@ -113,7 +113,7 @@ fn request(case: &Json, mode: &str, files: &MemoryFiles) -> Request {
     request
 }
 
-fn files(case: &Json) -> MemoryFiles {
+pub(crate) fn files(case: &Json) -> MemoryFiles {
     let mut files = MemoryFiles::default();
     for (path, content) in case["files"].as_object().into_iter().flatten() {
         let bytes = match content {

@@ -9,15 +9,26 @@
 )]
 
 mod cli_bad_input;
+mod cli_deploy;
 mod cli_environment;
 mod cli_lock;
 mod cli_support;
 mod cli_usage;
 mod cluster;
 mod cluster_real;
+mod config_messages;
+mod config_modes;
 mod conformance;
+mod coverage;
+mod cut;
+mod fixtures;
+mod frozen;
 mod layout;
 mod promote;
+mod readme;
 mod registry;
 mod registry_real;
+mod shop_real;
+mod source;
 mod support;
+mod trouble_real;

@@ -1,7 +1,6 @@
 # Images of the example's services, in the local registry: our program for the shop's own, and Debian's servers
 # with the libraries they need, unpacked without being installed.
 . "$here/registry.sh"
-images=$REGISTRY
 hash=$(find "$here/images.sh" "$here/images" -type f | sort | xargs sha256sum | sed "s: $here/: :" | sha256sum | cut -c1-16)
 pushed=$state/cache/images-$hash
 
@@ -10,8 +9,7 @@ pushed_already() {
   local name digest
   [ -s "$pushed" ] || return 1
   while read -r name digest; do
-    curl -fsI -H "Accept: application/vnd.oci.image.manifest.v1+json" "http://$images/v2/${name%:*}/manifests/${name##*:}" |
-      grep -qi "^docker-content-digest: $digest" || return 1
+    holds "$name" "$digest" || return 1
   done <"$pushed"
 }
 
@@ -21,7 +19,7 @@ unpack() {
   folder=$state/cache/debian-$(echo "$*" | sha256sum | cut -c1-16)
   unpacked=$folder
   [ -d "$folder" ] && return
-  say "engines: unpacking $*"
+  say "unpacking $*"
   rm -rf "$folder.new"
   mkdir -p "$folder.new/debs"
   [ -n "$(apt-cache policy "$1")" ] || apt-get update >"$run/apt.log" 2>&1 || true
@@ -69,12 +67,12 @@ stage() {
 image() {
   local name=$1 digest
   shift
-  digest=$("$here/images/push" "$images/$name" "$@") || fail "cannot push $name"
+  digest=$("$here/images/push" "$REGISTRY/$name" "$@") || fail "cannot push $name"
   echo "$name $digest" >>"$pushed.new"
 }
 
 if ! pushed_already; then
-  say "engines: making the images of the example"
+  say "making the images of the example"
   build "$here/images/shop" shop
   unpack busybox util-linux libnss-wrapper nginx redis-server redis-tools postgresql-15 postgresql-client-15
   path='"PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"'
@@ -124,4 +122,4 @@ if ! pushed_already; then
   rm -rf "$work"
   mv "$pushed.new" "$pushed"
 fi
-known IMAGES "$images"
+known IMAGES "$REGISTRY"

@@ -82,8 +82,8 @@ impl Index {
         write_file(&root.join(NAME), text.as_bytes()).map_err(|error| failed(&error))
     }
 
-    /// The file holds this resource from now on, whatever it held before.
-    pub(super) fn claim(&mut self, path: &str, resource: &Resource) {
+    /// The file holds this resource from now on, whatever it held before; false when it did already.
+    pub(super) fn claim(&mut self, path: &str, resource: &Resource) -> bool {
         let entry = Entry {
             path: path.to_owned(),
             key: resource.key.to_string(),
@@ -91,8 +91,17 @@ impl Index {
             scope: resource.address.scope.as_deref().map(str::to_owned),
             name: resource.address.name.to_string(),
         };
-        self.files.retain(|known| known.path != path);
-        self.files.push(entry);
+        match self.files.iter_mut().find(|known| known.path == path) {
+            Some(known) if *known == entry => return false,
+            Some(known) => *known = entry,
+            None => self.files.push(entry),
+        }
+        true
+    }
+
+    /// Whether a file is ours.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.files.iter().any(|entry| entry.path == path)
     }
 
     /// Takes out the entry of an address.

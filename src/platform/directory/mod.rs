@@ -6,7 +6,10 @@ mod files;
 mod index;
 mod ledger;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use base64::Engine as _;
 use indexmap::IndexMap;
@@ -26,6 +29,9 @@ use crate::{
     value::{Address, Application, FileRole, Fingerprint, Key, Masked, Node, Origins, Secrets, Subject, Text, Value},
     yaml,
 };
+
+/// How many files are claimed at once.
+const AHEAD: usize = 256;
 
 /// A directory as a place.
 #[derive(Debug)]
@@ -250,7 +256,15 @@ impl Platform for Directory {
     }
 
     fn writer(&self, _place: Verified, hold: Arc<dyn Hold>) -> Result<Box<dyn Writer>, Failure> {
-        Ok(Box::new(DirectoryWriter { root: self.root.clone(), shown: self.shown.clone(), hold }))
+        let mut index = Index::read(&self.root, &self.shown)?;
+        // What was claimed and never written is claimed anew by whoever still wants it.
+        index.files.retain(|entry| self.root.join(&entry.path).exists());
+        Ok(Box::new(DirectoryWriter {
+            root: self.root.clone(),
+            shown: self.shown.clone(),
+            hold,
+            index: Mutex::new(index),
+        }))
     }
 
     fn ledger_writer(&self, _place: Verified) -> Result<Box<dyn LedgerWriter>, Failure> {
@@ -262,9 +276,15 @@ struct DirectoryWriter {
     root: PathBuf,
     shown: String,
     hold: Arc<dyn Hold>,
+    /// Read once: whoever holds the lock alone writes it.
+    index: Mutex<Index>,
 }
 
 impl DirectoryWriter {
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn step(&self, step: &Step, release: &Release, seen: &Observation) -> Result<(), Failure> {
         self.hold.still_ours()?;
         match step.call {
@@ -289,13 +309,27 @@ impl DirectoryWriter {
             Failure::new(FailureKind::Invalid, Masked::words(format!("{} cannot be written: {why}", resource.address)))
         })?;
         let path = file_name(&resource.key);
-        let mut index = Index::read(&self.root, &self.shown)?;
+        let mut index = self.index();
         self.unchanged(&path, &index, live)?;
         // First the claim, then the file: what is claimed and not there is written by the next run.
         index.application = release.application.to_string();
-        index.claim(&path, resource);
-        index.write(&self.root)?;
+        if index.claim(&path, resource) {
+            self.claim_ahead(resource, release, &mut index);
+            index.write(&self.root)?;
+        }
         write_file(&self.root.join(&path), yaml::write(&json).as_bytes()).map_err(|error| self.failed(&path, &error))
+    }
+
+    /// What comes next is claimed with it, so that the index is not written for every file of many.
+    fn claim_ahead(&self, first: &Resource, release: &Release, index: &mut Index) {
+        let next = release.resources.get_index_of(&first.key).map_or(0, |at| at + 1);
+        for resource in release.resources.values().skip(next).take(AHEAD) {
+            let path = file_name(&resource.key);
+            let named = resource.address.name.now().is_some();
+            if named && !index.has(&path) && !self.root.join(&path).exists() {
+                index.claim(&path, resource);
+            }
+        }
     }
 
     /// A file that is there must be the one that was seen.
@@ -303,7 +337,7 @@ impl DirectoryWriter {
         let Ok(bytes) = std::fs::read(self.root.join(path)) else { return Ok(()) };
         let now = Fingerprint::of_bytes(&bytes).to_string();
         let seen = live.map(|live| &*live.token.0).unwrap_or_default();
-        if now == seen || (seen.is_empty() && index.files.iter().any(|entry| entry.path == path)) {
+        if now == seen || (seen.is_empty() && index.has(path)) {
             return Ok(());
         }
         let words = format!("{}/{path} was changed in the meantime; plan again", self.shown);
@@ -311,7 +345,7 @@ impl DirectoryWriter {
     }
 
     fn delete(&self, address: &Address, seen: &Observation) -> Result<(), Failure> {
-        let mut index = Index::read(&self.root, &self.shown)?;
+        let mut index = self.index();
         let Some(entry) = index.release(address) else { return Ok(()) };
         if index.files.iter().all(|other| other.path != entry.path) {
             self.unchanged(&entry.path, &index, seen.live.get(address))?;

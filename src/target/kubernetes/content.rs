@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 
 use super::{
-    object::{Object, base64_of},
+    object::{Object, base64_of, there},
     storage::Mounts,
-    translate::{Translator, context},
+    translate::{Translator, context, sorted},
 };
 use crate::{
     compose::model::{ConfigReference, Content, FileBytes, FileContent, Service},
@@ -23,6 +23,13 @@ fn secret_key(name: &str) -> Key {
     Key::new(Subject::Secret(name.into()), Role::new("content"))
 }
 
+/// Where the bytes of a config or secret are.
+struct ContentSource<'a> {
+    content: Option<&'a Located<Text>>,
+    file: Option<&'a Located<Text>>,
+    variable: Option<&'a Located<Text>>,
+}
+
 impl Translator<'_> {
     pub(super) fn configs_and_secrets(&mut self) {
         let used: Vec<(bool, Box<str>)> = self
@@ -36,23 +43,29 @@ impl Translator<'_> {
             })
             .filter_map(|(secret, one)| Some((secret, one.value.source.as_ref()?.value.plain()?.into())))
             .collect();
-        for (name, config) in &self.project.configs {
+        for (name, config) in sorted(&self.project.configs) {
             if !used.contains(&(false, name.clone())) {
+                self.unused("configs", name, config.spot);
                 continue;
             }
             let at = format!("configs.{name}");
             let value = &config.value;
             if value.external.as_ref().is_some_and(|external| external.value) {
-                self.require("v1/ConfigMap", name, value.name.as_ref(), config.spot);
+                let spots = [Some(config.spot), value.external.as_ref().map(|external| external.spot)];
+                self.require("v1/ConfigMap", name, value.name.as_ref(), &spots, &at);
                 continue;
             }
-            let Some(file) = self.bytes(value.content.as_ref(), value.file.as_ref(), None, &at, config.spot) else {
-                continue;
+            let source = ContentSource {
+                content: value.content.as_ref(),
+                file: value.file.as_ref(),
+                variable: value.environment.as_ref(),
             };
-            self.content_object(config_key(name), name, &file, config.spot, false);
+            let Some(file) = self.bytes(&source, None, &at, config.spot) else { continue };
+            self.content_object(config_key(name), name, value.name.as_ref(), &file, config.spot, false);
         }
-        for (name, secret) in &self.project.secrets {
+        for (name, secret) in sorted(&self.project.secrets) {
             if !used.contains(&(true, name.clone())) {
+                self.unused("secrets", name, secret.spot);
                 continue;
             }
             let at = format!("secrets.{name}");
@@ -60,47 +73,69 @@ impl Translator<'_> {
             let external = value.external.as_ref().is_some_and(|external| external.value);
             if external || self.secret_mode() == SecretMode::Reference {
                 let called = if external { value.name.as_ref() } else { None };
-                let from = value.file.as_ref().or(value.environment.as_ref()).map_or(secret.spot, |file| file.spot);
-                self.require("v1/Secret", name, called, from);
+                let spots = [
+                    Some(secret.spot),
+                    value.external.as_ref().map(|external| external.spot),
+                    value.file.as_ref().map(|file| file.spot),
+                    value.environment.as_ref().map(|variable| variable.spot),
+                    value.content.as_ref().map(|content| content.spot),
+                ];
+                self.require("v1/Secret", name, called, &spots, &at);
                 continue;
             }
-            let Some(file) = self.bytes(value.content.as_ref(), value.file.as_ref(), Some(name), &at, secret.spot)
-            else {
-                continue;
+            let source = ContentSource {
+                content: value.content.as_ref(),
+                file: value.file.as_ref(),
+                variable: value.environment.as_ref(),
             };
-            self.content_object(secret_key(name), name, &file, secret.spot, true);
+            let Some(file) = self.bytes(&source, Some(name), &at, secret.spot) else { continue };
+            self.content_object(secret_key(name), name, value.name.as_ref(), &file, secret.spot, true);
         }
     }
 
-    fn require(&mut self, kind: &str, name: &str, called: Option<&Located<Text>>, spot: Spot) {
+    /// What only builds use does not go along.
+    fn unused(&mut self, section: &str, name: &str, spot: Spot) {
+        let mut spots = vec![spot];
+        if let Some(tree) = self.project.canonical.at(&[section, name]) {
+            tree.walk(&mut |_, tree| spots.push(tree.spot));
+        }
+        let words = format!("no container uses `{name}`: it stays here");
+        let at = format!("{section}.{name}");
+        self.find_covering(&codes::APPROXIMATED, words, &spots, &at, "what builds use is needed where they run");
+    }
+
+    fn require(&mut self, kind: &str, name: &str, called: Option<&Located<Text>>, spots: &[Option<Spot>], at: &str) {
         let real = called.and_then(|called| called.value.plain()).unwrap_or(name);
-        let address = self.address(kind, Called::Now(naming::slug(real, 253).into()));
-        let from = self.project.origins.union([Some(spot), called.map(|called| called.spot)].into_iter().flatten());
+        let spot = called.map_or_else(|| spots.iter().flatten().next().copied().unwrap_or_default(), |name| name.spot);
+        let there = self.external_name(real, spot, at);
+        let address = self.address(kind, Called::Now(there.into()));
+        let from = self.project.origins.union(spots.iter().copied().flatten().chain(called.map(|called| called.spot)));
         self.requires.push(Requirement { address, entries: vec![name.into()], from });
     }
 
     /// The bytes of a config or secret, with all the places they come from.
     fn bytes(
         &mut self,
-        content: Option<&Located<Text>>,
-        file: Option<&Located<Text>>,
+        source: &ContentSource<'_>,
         secret: Option<&str>,
         at: &str,
         spot: Spot,
     ) -> Option<(FileContent, Sources)> {
-        if let Some(content) = content {
-            let from = content.value.sources(content.spot, &self.project.origins);
+        if let Some(content) = source.content {
+            let origins = &self.project.origins;
+            let variable = source.variable.map(|variable| variable.spot).unwrap_or_default();
+            let from = origins.join([content.value.sources(content.spot, origins), variable.into()]);
             let text = match secret {
                 Some(name) => content.value.concealed(name, content.spot, &self.project.concealed),
                 None => content.value.clone(),
             };
             return Some((FileContent { bytes: FileBytes::Text(text), spot: content.spot, executable: false }, from));
         }
-        let Some(file) = file else {
+        let Some(file) = source.file else {
             self.find(
                 &codes::NO_CONTENT,
                 "there is no content for it".to_owned(),
-                spot,
+                source.variable.map_or(spot, |variable| variable.spot),
                 at,
                 "name a `file`, or a variable that is set",
             );
@@ -119,19 +154,32 @@ impl Translator<'_> {
             Some(Content::Unsuitable(why)) => (*why).to_owned(),
             Some(Content::Unreadable(why)) => why.to_string(),
         };
-        let words = format!("{} cannot be carried along: {why}", file.value.masked());
+        let shown = file.value.masked().to_string();
+        let inside = format!("{}/", self.project.directory);
+        let words = format!("{} cannot be carried along: {why}", shown.replacen(&inside, "./", 1));
         self.find(&codes::NO_CONTENT, words, file.spot, at, "check the path; it starts from the project directory");
         None
     }
 
-    fn content_object(&mut self, key: Key, name: &str, file: &(FileContent, Sources), spot: Spot, secret: bool) {
+    fn content_object(
+        &mut self,
+        key: Key,
+        name: &str,
+        called: Option<&Located<Text>>,
+        file: &(FileContent, Sources),
+        spot: Spot,
+        secret: bool,
+    ) {
         let (content, from) = file;
+        // A name that somebody wrote; the one that Compose makes up says nothing here.
+        let called = called.filter(|called| super::translate::is_written(called.spot, &self.project.origins));
+        let from = &self.project.origins.join([*from, called.map(|called| called.spot.into()).unwrap_or_default()]);
         let entry = match &content.bytes {
             FileBytes::Text(text) => vec![(name.to_owned(), text.clone())],
             // Bytes that are no text enter the name under the content key as well: their id stands for them.
             FileBytes::Binary(_) => Vec::new(),
         };
-        let stem = naming::slug(name, 52);
+        let stem = naming::slug(called.and_then(|called| called.value.plain()).unwrap_or(name), 52);
         let called = match &content.bytes {
             FileBytes::Text(_) => naming::versioned(&stem, &naming::Content::of_entries(&entry), self.keys),
             FileBytes::Binary(id) => {
@@ -180,16 +228,16 @@ impl Translator<'_> {
     }
 
     /// Mounts of `configs` and `secrets` of a container.
-    pub(super) fn mount_contents(&mut self, name: &str, service: &Service, mounts: &mut Mounts) {
+    pub(super) fn mount_contents(&self, service: &Service, mounts: &mut Mounts) {
         for config in service.configs.iter().flat_map(|all| &all.value) {
-            self.mount_one(name, config, false, mounts);
+            self.mount_one(config, false, mounts);
         }
         for secret in service.secrets.iter().flat_map(|all| &all.value) {
-            self.mount_one(name, secret, true, mounts);
+            self.mount_one(secret, true, mounts);
         }
     }
 
-    fn mount_one(&mut self, service: &str, reference: &Located<ConfigReference>, secret: bool, mounts: &mut Mounts) {
+    fn mount_one(&self, reference: &Located<ConfigReference>, secret: bool, mounts: &mut Mounts) {
         let spot = reference.spot;
         let Some(source) = reference.value.source.as_ref() else { return };
         let Some(name) = source.value.plain() else { return };
@@ -221,26 +269,13 @@ impl Translator<'_> {
                     .and_then(|config| config.value.name.as_ref().filter(|_| config.value.external.is_some()))
             };
             let real = external.and_then(|external| external.value.plain()).unwrap_or(name);
-            Value::from(naming::slug(real, 253))
+            Value::from(there(real))
         };
         let mode = reference
             .value
             .mode
             .as_ref()
             .map_or_else(|| Node::new(0o444_i64, Sources::NONE), |mode| Node::new(mode.value, mode.spot));
-        for (field, part) in [(&reference.value.uid, "uid"), (&reference.value.gid, "gid")] {
-            if let Some(field) = field {
-                let list = if secret { "secrets" } else { "configs" };
-                let words = format!("`{part}` cannot be said: files belong to root");
-                self.find(
-                    &codes::UNSUPPORTED,
-                    words,
-                    field.spot,
-                    &format!("services.{service}.{list}.{name}.{part}"),
-                    "use `mode` to let others read",
-                );
-            }
-        }
         mounts.file(if secret { "secret" } else { "configMap" }, name, object_name, name, &path, mode, from);
     }
 

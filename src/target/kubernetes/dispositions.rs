@@ -1,11 +1,11 @@
 //! What becomes of every attribute of the Compose model on Kubernetes.
 
-use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use crate::{
     compose::model::Project,
     diagnostic::{Finding, Findings},
-    target::{Disposition, DispositionKind, codes},
+    target::{Disposition, DispositionKind, Rows, codes},
     value::{Masked, Spot},
     yaml::Tree,
 };
@@ -75,25 +75,43 @@ pub(super) const TABLE: &[Disposition] = table! {
         "volumes.*": "a claim",
         "volumes.*.external": "a claim that is there",
         "volumes.*.labels": "annotations of the claim",
-        "volumes.*.name": "the name of a claim that is there",
+        "volumes.*.name": "the name of the claim",
         "configs.*": "an immutable ConfigMap named by its content",
+        "configs.*.content": "what the ConfigMap holds",
+        "configs.*.environment": "the value of the variable, as what the ConfigMap holds",
+        "configs.*.external": "a ConfigMap that is there",
+        "configs.*.file": "what the ConfigMap holds",
+        "configs.*.name": "the name of one that is there; before the content for others",
         "secrets.*": "an immutable Secret named by its content",
+        "secrets.*.content": "what the Secret holds",
+        "secrets.*.environment": "the value of the variable, as what the Secret holds",
+        "secrets.*.external": "a Secret that is there",
+        "secrets.*.file": "what the Secret holds",
+        "secrets.*.name": "the name of one that is there; before the content for others",
     }
     Approximated {
         "services.*.container_name": "the name of the container, and a further Service",
         "services.*.cpu_period": "resources.limits.cpu, with cpu_quota",
         "services.*.cpu_quota": "resources.limits.cpu",
         "services.*.cpu_shares": "resources.requests.cpu, 1024 shares for one",
+        "services.*.deploy.placement.max_replicas_per_node": "anti-affinity for 1; more cannot be said",
+        "services.*.deploy.placement.preferences": "topologySpreadConstraints, as far as that can be",
+        "services.*.deploy.resources.reservations.devices": "nvidia.com/gpu or amd.com/gpu for a number of cards",
+        "services.*.deploy.restart_policy": "as `restart`, which it goes before",
         "services.*.deploy.restart_policy.max_attempts": "backoffLimit of a Job",
+        "services.*.gpus": "nvidia.com/gpu or amd.com/gpu for a number of cards",
+        "services.*.links": "a further Service for a name of its own",
+        "services.*.pre_start": "containers that run before every instance",
+        "services.*.volumes_from": "the same mounts; only named volumes are shared",
         "services.*.deploy.update_config.delay": "minReadySeconds",
         "services.*.deploy.update_config.monitor": "minReadySeconds",
         "services.*.healthcheck": "readiness and startup probes; an unhealthy container is only restarted with `liveness: true`",
         "services.*.ipc": "hostIPC for `host`",
-        "services.*.network_mode": "hostNetwork for `host`, no Service for `none`",
+        "services.*.network_mode": "hostNetwork for `host`; no Service and a policy that lets nothing through for `none`",
         "services.*.pid": "hostPID for `host`",
         "services.*.platform": "nodeSelector; variants are left to the image's index",
-        "services.*.post_start": "lifecycle.postStart, the first one",
-        "services.*.pre_stop": "lifecycle.preStop, the first one",
+        "services.*.post_start": "lifecycle.postStart; several as one line of a shell",
+        "services.*.pre_stop": "lifecycle.preStop; several as one line of a shell",
         "services.*.pull_policy": "imagePullPolicy; a digest never changes",
         "services.*.restart": "Job for `no` and `on-failure` without ports; anything else runs all the time",
         "services.*.security_opt": "fields of the securityContext",
@@ -105,10 +123,6 @@ pub(super) const TABLE: &[Disposition] = table! {
         "name": "the application's name is in the labels",
         "services.*.attach": "about the terminal of `docker compose up`",
         "services.*.build": "images are built before",
-        "services.*.configs.*.uid": "warned about where it stands",
-        "services.*.configs.*.gid": "warned about where it stands",
-        "services.*.secrets.*.uid": "warned about where it stands",
-        "services.*.secrets.*.gid": "warned about where it stands",
         "services.*.depends_on.*.required": "what is not there is not waited for",
         "services.*.develop": "about development",
         "services.*.env_file": "its variables are in `environment`",
@@ -123,10 +137,12 @@ pub(super) const TABLE: &[Disposition] = table! {
         "networks.*.driver": "the cluster has its own network",
         "networks.*.ipam": "the cluster gives addresses",
         "networks.*.enable_ipv4": "the cluster gives addresses",
-        "configs.*.name": "names carry their content",
-        "secrets.*.name": "names carry their content",
     }
     Unsupported {
+        "services.*.configs.*.uid": "files belong to root: use `mode` to let others read",
+        "services.*.configs.*.gid": "files belong to root: use `mode` to let others read",
+        "services.*.secrets.*.uid": "files belong to root: use `mode` to let others read",
+        "services.*.secrets.*.gid": "files belong to root: use `mode` to let others read",
         "services.*.blkio_config": "a matter of the nodes",
         "services.*.cgroup": "a matter of the nodes",
         "services.*.cgroup_parent": "a matter of the nodes",
@@ -137,11 +153,10 @@ pub(super) const TABLE: &[Disposition] = table! {
         "services.*.cpuset": "a matter of the nodes",
         "services.*.credential_spec": "use the settings of the cluster",
         "services.*.depends_on.*.restart": "nothing restarts with another there",
-        "services.*.deploy.placement.max_replicas_per_node": "spread with affinities of the cluster",
-        "services.*.deploy.placement.preferences": "spread with topology settings of the cluster",
         "services.*.deploy.resources.limits.pids": "a matter of the nodes",
         "services.*.deploy.resources.reservations.generic_resources": "use extended resources",
-        "services.*.deploy.restart_policy": "a pod is always restarted, with growing pauses",
+        "services.*.deploy.restart_policy.delay": "pauses between restarts grow by themselves",
+        "services.*.deploy.restart_policy.window": "probes decide when a container runs",
         "services.*.deploy.rollback_config": "about how Swarm rolls back",
         "services.*.deploy.update_config.failure_action": "a rollout that fails stops by itself",
         "services.*.deploy.update_config.max_failure_ratio": "a rollout that fails stops by itself",
@@ -150,7 +165,6 @@ pub(super) const TABLE: &[Disposition] = table! {
         "services.*.external_links": "use the names of Services",
         "services.*.init": "run an init in the image",
         "services.*.isolation": "about Windows",
-        "services.*.links": "services are reached by their names",
         "services.*.logging": "the cluster collects what containers print",
         "services.*.mac_address": "the cluster gives addresses",
         "services.*.mem_swappiness": "a matter of the nodes",
@@ -166,14 +180,11 @@ pub(super) const TABLE: &[Disposition] = table! {
         "services.*.oom_kill_disable": "a matter of the nodes",
         "services.*.oom_score_adj": "a matter of the nodes",
         "services.*.pids_limit": "a matter of the nodes",
+        "services.*.runtime": "give the node's runtime a RuntimeClass, and choose it with a patch",
         "services.*.post_start.*.privileged": "hooks run as the container does",
         "services.*.post_start.*.user": "hooks run as the container does",
-        "services.*.post_start.*.working_dir": "write `cd` into the command",
-        "services.*.post_start.*.environment": "hooks have the variables of the container",
         "services.*.pre_stop.*.privileged": "hooks run as the container does",
         "services.*.pre_stop.*.user": "hooks run as the container does",
-        "services.*.pre_stop.*.working_dir": "write `cd` into the command",
-        "services.*.pre_stop.*.environment": "hooks have the variables of the container",
         "services.*.stop_signal": "set it in the image",
         "services.*.ulimits": "a matter of the nodes",
         "services.*.userns_mode": "a matter of the nodes",
@@ -205,32 +216,14 @@ pub(super) const TABLE: &[Disposition] = table! {
         "models.*": "language models are not carried yet",
         "jobs": "jobs are not carried yet",
         "jobs.*": "jobs are not carried yet",
-        "services.*.deploy.resources.reservations.devices": "graphics cards are not carried yet",
-        "services.*.gpus": "graphics cards are not carried yet",
         "services.*.models": "language models are not carried yet",
-        "services.*.pre_start": "containers that run before are not carried yet",
-        "services.*.runtime": "runtime classes are not carried yet",
-        "services.*.volumes_from": "mounts of other services are not carried yet",
     }
 };
 
-/// The row of a path: the longest pattern that it is at or below.
+/// The row of a path.
 pub(super) fn row(path: &[&str]) -> Option<&'static Disposition> {
-    type Rows = Vec<(Vec<&'static str>, &'static Disposition)>;
-    static BY_LENGTH: std::sync::LazyLock<HashMap<usize, Rows>> = std::sync::LazyLock::new(|| {
-        let mut map: HashMap<usize, Rows> = HashMap::new();
-        for row in TABLE {
-            let steps: Vec<&str> = row.path.split('.').collect();
-            map.entry(steps.len()).or_default().push((steps, row));
-        }
-        map
-    });
-    (1..=path.len()).rev().find_map(|length| {
-        let front = path.get(..length)?;
-        BY_LENGTH.get(&length)?.iter().find_map(|(steps, row)| {
-            steps.iter().zip(front).all(|(pattern, step)| *pattern == "*" || pattern == step).then_some(*row)
-        })
-    })
+    static ROWS: LazyLock<Rows> = LazyLock::new(|| Rows::new(TABLE));
+    ROWS.get(path)
 }
 
 /// A finding for everything that is set and does not carry, at its place.
@@ -245,7 +238,7 @@ pub(super) fn findings(project: &Project) -> Findings {
             DispositionKind::NotYet => &codes::NOT_YET,
             _ => return,
         };
-        if path.len() < row.path.split('.').count() || is_default(path, tree) {
+        if path.len() < row.path.split('.').count() || is_default(path, tree) || is_implied(project, path, tree) {
             return;
         }
         let depth = row.path.split('.').count();
@@ -292,6 +285,13 @@ fn place(project: &Project, path: &[&str]) -> Spot {
         .unwrap_or_default()
 }
 
+/// What links and shared namespaces imply of `depends_on` stands where they do, all of it.
+fn is_implied(project: &Project, path: &[&str], tree: &Tree) -> bool {
+    let ["services", name, "depends_on", other, "restart"] = path else { return false };
+    let condition = project.canonical.at(&["services", name, "depends_on", other, "condition"]);
+    condition.is_some_and(|condition| condition.spot == tree.spot)
+}
+
 /// What Compose writes out by itself says nothing.
 fn is_default(path: &[&str], tree: &Tree) -> bool {
     match path.last() {
@@ -301,49 +301,5 @@ fn is_default(path: &[&str], tree: &Tree) -> bool {
             crate::yaml::Scalar::Null => !tree.spot.is_somewhere(),
             _ => false,
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::compose::model::{Config, Job, Model, Network, Secret, Service, Shape, Volume};
-
-    #[test]
-    fn every_path_of_the_model_has_a_row() {
-        let mut paths: Vec<String> = Vec::new();
-        let mut visit = |path: &str, _| paths.push(path.to_owned());
-        Service::shape("services.*", &mut visit);
-        Network::shape("networks.*", &mut visit);
-        Volume::shape("volumes.*", &mut visit);
-        Config::shape("configs.*", &mut visit);
-        Secret::shape("secrets.*", &mut visit);
-        Model::shape("models.*", &mut visit);
-        Job::shape("jobs.*", &mut visit);
-        let missing: Vec<_> = paths.iter().filter(|path| row(&path.split('.').collect::<Vec<_>>()).is_none()).collect();
-        assert!(missing.is_empty(), "{missing:?}");
-        let not_yet = paths
-            .iter()
-            .filter(|path| {
-                row(&path.split('.').collect::<Vec<_>>()).is_some_and(|row| row.kind == DispositionKind::NotYet)
-            })
-            .count();
-        assert!(not_yet * 2 <= paths.len(), "{not_yet} of {}", paths.len());
-    }
-
-    #[test]
-    fn every_row_is_of_a_path_of_the_model() {
-        let mut paths: Vec<String> = vec!["name".into(), "models".into(), "jobs".into()];
-        let mut visit = |path: &str, _| paths.push(path.to_owned());
-        Service::shape("services.*", &mut visit);
-        Network::shape("networks.*", &mut visit);
-        Volume::shape("volumes.*", &mut visit);
-        Config::shape("configs.*", &mut visit);
-        Secret::shape("secrets.*", &mut visit);
-        Model::shape("models.*", &mut visit);
-        Job::shape("jobs.*", &mut visit);
-        let unknown: Vec<_> =
-            TABLE.iter().map(|row| row.path).filter(|path| !paths.iter().any(|known| known == path)).collect();
-        assert!(unknown.is_empty(), "{unknown:?}");
     }
 }

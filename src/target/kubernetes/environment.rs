@@ -3,10 +3,10 @@
 
 use super::{
     object::{Object, base64_of},
-    translate::{Translator, context},
+    translate::{Translator, context, sorted},
 };
 use crate::{
-    compose::model::Service,
+    compose::{model::Service, name_says_so},
     target::{Life, Requirement, SecretMode, codes, naming},
     value::{Called, Fingerprint, Key, Node, Part, Role, Sources, Spot, Subject, Text, Value},
 };
@@ -30,7 +30,7 @@ impl Translator<'_> {
             .map(|settings| settings.sensitive.iter().map(|name| &*name.value).collect())
             .unwrap_or_default();
         let (mut open, mut closed): (Vec<Variable>, Vec<Variable>) = (Vec::new(), Vec::new());
-        for (variable, value) in &environment.value {
+        for (variable, value) in sorted(&environment.value) {
             let at = format!("services.{name}.environment.{variable}");
             let Some(text) = &value.value else {
                 let words = format!("{variable} has no value and is left out");
@@ -48,7 +48,7 @@ impl Translator<'_> {
                 self.find(&codes::INVALID_NAME, words, value.spot, &at, "use letters, digits, `_`, `-` and `.`");
                 continue;
             }
-            let secret = text.is_secret() || forced.contains(&&**variable);
+            let secret = text.is_secret() || forced.contains(&&**variable) || name_says_so(variable);
             let text = if secret && !text.is_secret() {
                 text.concealed(variable, value.spot, &self.project.concealed)
             } else {

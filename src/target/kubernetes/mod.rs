@@ -1,11 +1,13 @@
 //! Kubernetes: objects of its API.
 
+mod around;
 mod compare;
 mod content;
 mod dispositions;
 mod environment;
 mod network;
 mod object;
+mod placement;
 mod pod;
 mod probes;
 mod resources;

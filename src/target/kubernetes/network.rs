@@ -1,14 +1,14 @@
 //! Names and ports under which services are reached, and who may reach them.
 
 use super::{
-    object::{Object, SERVICE},
-    translate::{Translator, context, some_map},
+    object::Object,
+    translate::{Translator, context, some_map, sorted},
 };
 use crate::{
     compose::model::Service,
     image::PinnedImage,
     target::{Publish, codes, naming},
-    value::{Called, Fingerprint, Key, Name, Node, Role, Source, Sources, Spot, Subject, Value},
+    value::{Called, Fingerprint, Key, Located, Name, Node, Role, Source, Sources, Spot, Subject, Text, Value},
 };
 
 /// A port of a container.
@@ -24,6 +24,14 @@ struct Port {
     published: Option<Node>,
 }
 
+/// A further name under which a service is reached.
+struct Alias {
+    name: String,
+    spot: Spot,
+    /// The path of what says so.
+    at: String,
+}
+
 impl Port {
     fn called(&self) -> String {
         self.name.clone().unwrap_or_else(|| format!("p-{}-{}", self.number, self.protocol))
@@ -32,7 +40,7 @@ impl Port {
 
 impl Translator<'_> {
     /// Every port of a service: published, exposed, and those the image says.
-    fn ports(&mut self, service: &Service, image: &PinnedImage) -> Vec<Port> {
+    fn ports(&self, service: &Service, image: &PinnedImage) -> Vec<Port> {
         let mut found: Vec<Port> = Vec::new();
         let mut add = |port: Port, origins: &crate::value::Origins| match found
             .iter_mut()
@@ -59,6 +67,7 @@ impl Translator<'_> {
                 value.mode.as_ref().map(|part| part.spot),
                 value.host_ip.as_ref().map(|part| part.spot),
                 value.name.as_ref().map(|part| part.spot),
+                value.app_protocol.as_ref().map(|part| part.spot),
             ];
             let from = origins.union(spots.into_iter().flatten());
             let published = value.published.as_ref().and_then(|published| {
@@ -116,8 +125,14 @@ impl Translator<'_> {
         found
     }
 
-    pub(super) fn container_ports(&mut self, service: &Service, image: &PinnedImage) -> Option<Node> {
+    /// The first port that can be waited for.
+    pub(super) fn first_port(&self, service: &Service, image: &PinnedImage) -> Option<i64> {
+        self.ports(service, image).iter().find(|port| port.protocol == "tcp").map(|port| port.number)
+    }
+
+    pub(super) fn container_ports(&mut self, name: &str, service: &Service, image: &PinnedImage) -> Option<Node> {
         let ports = self.ports(service, image);
+        self.stay_inside(name, service);
         let items: Vec<Node> = ports
             .iter()
             .map(|port| {
@@ -134,6 +149,57 @@ impl Translator<'_> {
             })
             .collect();
         (!items.is_empty()).then(|| Node::new(items, Sources::NONE))
+    }
+
+    /// Published ports that are reached from inside only.
+    fn stay_inside(&mut self, name: &str, service: &Service) {
+        let publish = self.publishing(name).map(|publish| publish.value).unwrap_or_default();
+        let ports: Vec<_> = service.ports.iter().flat_map(|all| &all.value).cloned().collect();
+        for (index, port) in ports.iter().enumerate() {
+            let value = &port.value;
+            let at = format!("services.{name}.ports[{index}]");
+            let word = |field: &Option<Located<Text>>| {
+                field.as_ref().and_then(|field| field.value.plain()).unwrap_or_default().to_owned()
+            };
+            let (published, address, mode) = (word(&value.published), word(&value.host_ip), word(&value.mode));
+            let host = mode == "host";
+            if !["", "ingress", "host"].contains(&mode.as_str())
+                && let Some(mode) = &value.mode
+            {
+                let words = format!("`{}` is no way to publish a port", mode.value.masked());
+                self.find(&codes::UNSUPPORTED, words, mode.spot, &format!("{at}.mode"), "write `ingress` or `host`");
+            }
+            let number = value.target.as_ref().map(|target| target.value).unwrap_or_default();
+            let local = address.starts_with("127.") || address == "::1";
+            let spots = [&value.published, &value.host_ip].into_iter().flatten().map(|part| part.spot);
+            let spots: Vec<Spot> = [port.spot].into_iter().chain(spots).collect();
+            let fixed = published.parse::<i64>().is_ok();
+            if local || !fixed || (publish == Publish::None && !host) {
+                let shown = if published.is_empty() { String::new() } else { format!(" as {published}") };
+                let words = format!("port {number} of `{name}` is reached inside the cluster, not from outside{shown}");
+                let help = if local || !fixed {
+                    "publish a port of its own number on all addresses where it is to be reached from outside"
+                } else {
+                    "set `publish` for the environment or the service"
+                };
+                self.find_covering(&codes::NOT_PUBLISHED, words, &spots, &at, help);
+            } else if !address.is_empty() && address != "0.0.0.0" && address != "::" {
+                let words = format!("port {number} of `{name}` is reached on all addresses, not only on {address}");
+                self.find_covering(
+                    &codes::UNSUPPORTED,
+                    words,
+                    &spots,
+                    &at,
+                    "choose the address where the traffic comes in",
+                );
+            }
+        }
+    }
+
+    /// How the published ports of a service leave the cluster.
+    fn publishing(&self, name: &str) -> Option<Located<Publish>> {
+        let own = self.settings.services.get(name).and_then(|settings| settings.publish);
+        own.or(self.settings.kubernetes.publish)
     }
 
     /// The Service under the service's own name, those of its aliases, and the published one.
@@ -162,41 +228,64 @@ impl Translator<'_> {
         let from = self.project.origins.union([Some(spot), mode].into_iter().flatten());
         let key = Key::new(Subject::Service(name.into()), Role::new("discovery"));
         self.service_object(key, &naming::slug(name, 63), name, &ports, headless, None, from, spot, inputs);
-        let mut aliases: Vec<(String, Spot)> = Vec::new();
-        for attachment in service.networks.iter().flat_map(|all| all.value.values()) {
-            for alias in attachment.value.aliases.iter().flat_map(|all| &all.value) {
-                aliases.push((alias.value.plain().unwrap_or_default().to_owned(), alias.spot));
-            }
-        }
-        if let Some(own) = service.container_name.as_ref().filter(|own| own.value.plain() != Some(name)) {
-            aliases.push((own.value.plain().unwrap_or_default().to_owned(), own.spot));
-        }
-        let mut known: Vec<String> = vec![naming::slug(name, 63)];
-        for (alias, alias_spot) in aliases {
+        self.taken.entry(naming::slug(name, 63)).or_insert_with(|| name.into());
+        for Alias { name: alias, spot: alias_spot, at } in self.aliases(name, service) {
             let slugged = naming::slug(&alias, 63);
-            if known.contains(&slugged) || self.project.services.contains_key(&*slugged) {
+            let named = self.project.services.keys().find(|other| naming::slug(other, 63) == slugged).cloned();
+            if let Some(other) = named.or_else(|| self.taken.get(&slugged).cloned()) {
+                let (code, words) = if &*other == name {
+                    (&codes::APPROXIMATED, format!("`{alias}` is a name of `{name}` already"))
+                } else {
+                    (&codes::UNSUPPORTED, format!("`{alias}` leads to `{other}`, and cannot lead to `{name}` as well"))
+                };
+                self.find(code, words, alias_spot, &at, "choose another name");
                 continue;
             }
             if slugged != alias {
                 let words = format!("the alias `{alias}` is called `{slugged}` there");
-                self.find(
-                    &codes::NAME_CHANGED,
-                    words,
-                    alias_spot,
-                    &format!("services.{name}.networks"),
-                    "check the addresses that name it",
-                );
+                self.find(&codes::NAME_CHANGED, words, alias_spot, &at, "check the addresses that name it");
             }
             let key = Key::new(Subject::Service(format!("{name}/{alias}").into()), Role::new("alias"));
             self.service_object(key, &slugged, name, &ports, headless, None, alias_spot.into(), alias_spot, inputs);
-            known.push(slugged);
+            self.taken.insert(slugged, name.into());
         }
         self.publish(name, &ports, spot, inputs);
     }
 
+    /// Further names of a service: those on its networks, its container's, and those that others link to it by.
+    fn aliases(&self, name: &str, service: &Service) -> Vec<Alias> {
+        let mut aliases = Vec::new();
+        for (network, attachment) in service.networks.iter().flat_map(|all| sorted(&all.value)) {
+            for alias in attachment.value.aliases.iter().flat_map(|all| &all.value) {
+                aliases.push(Alias {
+                    name: alias.value.plain().unwrap_or_default().to_owned(),
+                    spot: alias.spot,
+                    at: format!("services.{name}.networks.{network}.aliases"),
+                });
+            }
+        }
+        if let Some(own) = service.container_name.as_ref().filter(|own| own.value.plain() != Some(name)) {
+            aliases.push(Alias {
+                name: own.value.plain().unwrap_or_default().to_owned(),
+                spot: own.spot,
+                at: format!("services.{name}.container_name"),
+            });
+        }
+        for (other, linking) in sorted(&self.project.services) {
+            for link in linking.value.links.iter().flat_map(|all| &all.value) {
+                let Some((target, alias)) = link.value.plain().and_then(|text| text.split_once(':')) else { continue };
+                let known = aliases.iter().any(|known: &Alias| known.name == alias);
+                if target == name && alias != name && !known {
+                    let at = format!("services.{other}.links");
+                    aliases.push(Alias { name: alias.to_owned(), spot: link.spot, at });
+                }
+            }
+        }
+        aliases
+    }
+
     fn publish(&mut self, name: &str, ports: &[Port], spot: Spot, inputs: Fingerprint) {
-        let own = self.settings.services.get(name).and_then(|settings| settings.publish);
-        let Some(publish) = own.or(self.settings.kubernetes.publish) else { return };
+        let Some(publish) = self.publishing(name) else { return };
         let published: Vec<Port> =
             ports.iter().filter(|port| port.published.is_some() && port.host.is_none()).cloned().collect();
         let kind = match publish.value {
@@ -271,17 +360,31 @@ impl Translator<'_> {
             .networks
             .values()
             .any(|network| network.value.internal.as_ref().is_some_and(|flag| flag.value));
+        self.cut_off(wanted);
         let say = self.settings.kubernetes.network_policy.as_ref().map(|say| say.value);
         if !say.unwrap_or(internal || self.project.networks.len() > 1) {
+            for (network, declared) in sorted(&self.project.networks) {
+                let labels = declared.value.labels.iter().flat_map(|labels| &labels.value).map(|(_, text)| text.spot);
+                let flag = declared.value.internal.as_ref().map(|flag| flag.spot);
+                let spots: Vec<Spot> = labels.chain(flag).collect();
+                if !spots.is_empty() {
+                    let words = format!("there is no policy of the network `{network}` that could say this");
+                    let at = format!("networks.{network}.{}", if flag.is_some() { "internal" } else { "labels" });
+                    self.find_covering(&codes::UNSUPPORTED, words, &spots, &at, "set `networkPolicy: true`");
+                }
+            }
             return;
         }
-        for (network, declared) in &self.project.networks {
+        for (network, declared) in sorted(&self.project.networks) {
             let label = format!("network.transship.dev/{}", naming::slug(network, 63));
             let flag = declared.value.internal.as_ref().filter(|flag| flag.value);
             let from =
                 self.project.origins.union([Some(declared.spot), flag.map(|flag| flag.spot)].into_iter().flatten());
+            let instance = self.instance();
             let labelled = || {
                 let mut labels = Node::map(from);
+                // Another application in the namespace may have a network of the same name.
+                labels.set("app.kubernetes.io/instance", Node { value: instance.clone().into(), from });
                 labels.set(label.as_str(), Node { value: "".into(), from });
                 labels
             };
@@ -313,9 +416,9 @@ impl Translator<'_> {
             let called = Called::Now(naming::slug(&format!("network-{network}"), 63).into());
             let mut object =
                 Object::new(key, "networking.k8s.io/v1/NetworkPolicy", called, "networkpolicy.yaml", declared.spot);
-            for (key, text) in declared.value.labels.iter().flat_map(|labels| &labels.value) {
-                object.annotations.push((key.clone(), self.text(text)));
-            }
+            object
+                .annotations
+                .extend(self.annotations(declared.value.labels.as_ref(), &format!("networks.{network}.labels")));
             let inner = context(
                 "policy",
                 vec![
@@ -328,6 +431,34 @@ impl Translator<'_> {
             self.add(object, inner);
         }
         self.open_published(wanted);
+    }
+
+    /// `network_mode: none`: a policy that lets nothing in and nothing out.
+    fn cut_off(&mut self, wanted: &[Name]) {
+        for name in wanted {
+            let Some(service) = self.project.services.get(name) else { continue };
+            let Some(mode) = service.value.network_mode.as_ref().filter(|mode| mode.value.plain() == Some("none"))
+            else {
+                continue;
+            };
+            let spot = mode.spot;
+            let key = Key::new(Subject::Service(name.clone()), Role::new("isolation"));
+            let called = Called::Now(naming::slug(&format!("{name}-isolated"), 63).into());
+            let object = Object::new(key, "networking.k8s.io/v1/NetworkPolicy", called, "networkpolicy.yaml", spot)
+                .of(name, Fingerprint::of_bytes(b"none"));
+            let selector = self.service_selector(name, spot);
+            let types = vec![Node::new("Ingress", spot), Node::new("Egress", spot)];
+            let inner = context(
+                "policy",
+                vec![
+                    ("selector", Some(selector)),
+                    ("types", Some(Node::new(types, spot))),
+                    ("ingress", None),
+                    ("egress", None),
+                ],
+            );
+            self.add(object, inner);
+        }
     }
 
     /// Published ports are open to everybody.
@@ -353,8 +484,7 @@ impl Translator<'_> {
                 continue;
             }
             let spot = service.value.ports.as_ref().map_or(service.spot, |ports| ports.spot);
-            let mut selector = Node::map(spot);
-            selector.set(SERVICE, Node::new(naming::slug(name, 63), spot));
+            let selector = self.service_selector(name, spot);
             let mut ingress = Node::map(spot);
             ingress.set("ports", Node::new(ports, spot));
             let key = Key::new(Subject::Service(name.clone()), Role::new("policy"));

@@ -5,8 +5,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::translate::{Translator, context};
 use crate::{
-    target::{After, Condition, ImagePullSecret, Life, Resource, SETTLES_WITHIN, Settles, naming},
-    value::{Called, Fingerprint, Key, Node, Part, Role, Sources, Spot, Subject, Text, Value},
+    compose::model::Strings,
+    target::{After, Condition, ImagePullSecret, Life, Resource, SETTLES_WITHIN, Settles, codes, naming},
+    value::{Called, Fingerprint, Key, Located, Node, Part, Role, Sources, Spot, Subject, Text, Value},
 };
 
 /// The label that says whose an object is: Kubernetes' own for sets that are applied together.
@@ -48,6 +49,8 @@ pub(super) struct Object<'n> {
     pub(super) settles: Condition,
     pub(super) inputs: Fingerprint,
     pub(super) spot: Spot,
+    /// What decided that there is such an object, and of which kind, and stands nowhere in it.
+    pub(super) shaped: Sources,
 }
 
 impl<'n> Object<'n> {
@@ -65,6 +68,7 @@ impl<'n> Object<'n> {
             settles: Condition::Exists,
             inputs: Fingerprint::of_bytes(b""),
             spot,
+            shaped: Sources::NONE,
         }
     }
 
@@ -150,8 +154,10 @@ impl Translator<'_> {
         for (key, node) in outer.entries() {
             inner.set(key.clone(), node.clone());
         }
-        // Who asked for the object, where its parts have places of their own.
-        let body = Node { from: spot.into(), ..self.fill(object.template, &inner) };
+        let mut body = self.fill(object.template, &inner);
+        // Who asked for the object, and for its shape, where its parts have places of their own.
+        body.from = self.project.origins.join([spot.into(), object.shaped]);
+        in_order(&mut body);
         let address = self.address(object.kind, object.name);
         let resource = Resource {
             key: object.key.clone(),
@@ -163,6 +169,31 @@ impl Translator<'_> {
             inputs: object.inputs,
         };
         self.resources.insert(object.key, resource);
+    }
+
+    /// Annotations of labels that people wrote; what cannot be one is told.
+    pub(super) fn annotations(&mut self, list: Option<&Located<Strings>>, at: &str) -> Vec<(Box<str>, Node)> {
+        let mut out = Vec::new();
+        for (key, text) in list.into_iter().flat_map(|all| &all.value) {
+            if is_annotation(key) {
+                out.push((key.clone(), self.text(text)));
+            } else {
+                let words = format!("`{key}` cannot be the name of an annotation, and is left out");
+                let help = "use letters, digits, `-`, `_`, `.` and one `/`";
+                self.find(&codes::UNSUPPORTED, words, text.spot, &format!("{at}.{key}"), help);
+            }
+        }
+        out
+    }
+
+    /// The name of an object that is there already.
+    pub(super) fn external_name(&mut self, name: &str, spot: Spot, at: &str) -> String {
+        let found = there(name);
+        if found != name {
+            let words = format!("`{name}` is looked for as `{found}`: the target has no such names");
+            self.find(&codes::NAME_CHANGED, words, spot, at, "check what it is called there");
+        }
+        found
     }
 
     pub(super) fn namespace_object(&mut self) {
@@ -221,6 +252,56 @@ impl Translator<'_> {
         );
         self.add(object, inner);
     }
+}
+
+/// Entries that have names of the user's own stand in the order of their names, whatever order they were written in.
+fn in_order(node: &mut Node) {
+    match &mut node.value {
+        Value::Map(entries) => {
+            for (key, child) in entries {
+                if let Value::Map(named) = &mut child.value
+                    && ["labels", "annotations", "data", "binaryData", "limits", "requests"].contains(&&**key)
+                {
+                    named.sort_by(|a, b| a.0.cmp(&b.0));
+                }
+                in_order(child);
+            }
+        }
+        Value::List(items) => items.iter_mut().for_each(in_order),
+        _ => {}
+    }
+}
+
+/// A name as the target knows it: itself where it may be one.
+pub(super) fn there(name: &str) -> String {
+    let valid = !name.is_empty()
+        && name.len() <= 253
+        && name.split('.').all(|part| {
+            !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && !part.starts_with('-')
+                && !part.ends_with('-')
+        });
+    if valid { name.to_owned() } else { naming::slug(name, 253) }
+}
+
+/// `[prefix/]name`, by the rules of Kubernetes.
+fn is_annotation(key: &str) -> bool {
+    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    let word = |text: &str| {
+        !text.is_empty()
+            && text.len() <= 63
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+            && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
+            && text.bytes().last().is_some_and(|b| b.is_ascii_alphanumeric())
+    };
+    word(name)
+        && prefix.is_none_or(|prefix| {
+            !prefix.is_empty()
+                && prefix.len() <= 253
+                && prefix.split('.').all(word)
+                && prefix == prefix.to_ascii_lowercase()
+        })
 }
 
 /// The bytes of a text for the `data` of a Secret; they are base64 once encoded.

@@ -2,7 +2,7 @@
 
 use super::{
     storage::Mounts,
-    translate::{Translator, context, some_map},
+    translate::{Translator, context, some_map, sorted},
 };
 use crate::{
     compose::model::Service,
@@ -14,7 +14,7 @@ use crate::{
 use super::object::SERVICE;
 
 impl Translator<'_> {
-    /// The pod template of a service; `job`: without probes, restarted by the given word.
+    /// The pod template of a service; `restart`: by which word it is restarted, and whether it runs to its end.
     pub(super) fn pod(
         &mut self,
         name: &str,
@@ -22,25 +22,29 @@ impl Translator<'_> {
         spot: Spot,
         image: &PinnedImage,
         inputs: Fingerprint,
-        restart: Option<Node>,
+        restart: (Option<Node>, bool),
     ) -> Node {
+        let (restart, job) = restart;
         let mounts = self.mounts(name, service);
-        let container = self.container(name, service, spot, image, inputs, &mounts, restart.is_some());
+        let variables = self.environment(name, service, inputs);
+        let container = self.container(name, service, spot, image, variables.clone(), &mounts, job);
+        let before = self.init_containers(name, service, spot, variables.as_ref(), &mounts, inputs);
+        self.namespaces(name, service);
         let mut labels = self.labels(Some(name), spot);
         labels.push((SERVICE.into(), Node::new(naming::slug(name, 63), spot)));
         for (network, attachment) in service.networks.iter().flat_map(|all| &all.value) {
             let label = format!("network.transship.dev/{}", naming::slug(network, 63));
             labels.push((label.into(), Node::new("", attachment.spot)));
         }
-        let annotations: Vec<(Box<str>, Node)> = service
-            .labels
-            .iter()
-            .chain(&service.annotations)
-            .flat_map(|all| &all.value)
-            .filter(|(key, _)| is_annotation(key))
-            .map(|(key, text)| (key.clone(), self.text(text)))
-            .collect();
-        self.refuse_bad_annotations(name, service);
+        let mut annotations = Node::map(spot);
+        let labelled = self.annotations(service.labels.as_ref(), &format!("services.{name}.labels"));
+        let annotated = self.annotations(service.annotations.as_ref(), &format!("services.{name}.annotations"));
+        for (key, text) in labelled.into_iter().chain(annotated) {
+            // Where both say something, the annotation counts, and the label is part of why.
+            let below = annotations.get(&key).map(|below| below.from).unwrap_or_default();
+            let from = self.project.origins.join([text.from, below]);
+            annotations.set(key, Node { from, ..text });
+        }
         let pull = match &self.settings.kubernetes.image_pull_secret {
             None => None,
             Some(ImagePullSecret::Named(secret)) => Some(Node::new(&*secret.value, secret.spot)),
@@ -70,9 +74,9 @@ impl Translator<'_> {
             "pod",
             vec![
                 ("labels", Some(Node::new(Value::Map(labels), spot))),
-                ("annotations", (!annotations.is_empty()).then(|| Node::new(Value::Map(annotations), spot))),
+                ("annotations", (!annotations.entries().is_empty()).then_some(annotations)),
                 ("imagePullSecrets", pull),
-                ("initContainers", self.waiting(name, service)),
+                ("initContainers", before),
                 ("containers", Some(Node::new(vec![container], spot))),
                 ("restartPolicy", restart),
                 ("terminationGracePeriodSeconds", grace),
@@ -89,8 +93,9 @@ impl Translator<'_> {
                 ("hostNetwork", host_network),
                 ("hostPID", host(&service.pid)),
                 ("hostIPC", host(&service.ipc)),
-                ("nodeSelector", self.node_selector(service)),
+                ("nodeSelector", self.node_selector(name, service)),
                 ("affinity", self.affinity(name, service)),
+                ("topologySpreadConstraints", self.spread(name, service)),
                 ("securityContext", self.pod_security(name, service)),
                 ("volumes", mounts.volumes()),
             ],
@@ -99,13 +104,13 @@ impl Translator<'_> {
     }
 
     #[allow(clippy::too_many_arguments, reason = "each is a part of the container")]
-    fn container(
+    pub(super) fn container(
         &mut self,
         name: &str,
         service: &Service,
         spot: Spot,
         image: &PinnedImage,
-        inputs: Fingerprint,
+        variables: Option<Node>,
         mounts: &Mounts,
         job: bool,
     ) -> Node {
@@ -137,9 +142,9 @@ impl Translator<'_> {
                 ("command", command),
                 ("args", arguments),
                 ("workingDir", service.working_dir.as_ref().map(|path| self.text(path))),
-                ("envFrom", self.environment(name, service, inputs)),
-                ("ports", self.container_ports(service, image)),
-                ("resources", self.resources(service)),
+                ("envFrom", variables),
+                ("ports", self.container_ports(name, service, image)),
+                ("resources", self.resources(name, service)),
                 ("startupProbe", probes.startup),
                 ("readinessProbe", probes.readiness),
                 ("livenessProbe", probes.liveness),
@@ -150,7 +155,45 @@ impl Translator<'_> {
                 ("volumeMounts", mounts.mounts()),
             ],
         );
-        self.fill("container.yaml", &inner)
+        let mut container = self.fill("container.yaml", &inner);
+        // What takes something away from the container stands nowhere in it.
+        let absent = service.healthcheck.iter().flat_map(|check| {
+            let value = &check.value;
+            let words = value.test.iter().flat_map(|test| &test.value).map(|word| word.spot);
+            let times = [&value.interval, &value.timeout, &value.start_period, &value.start_interval];
+            let times = times.into_iter().flatten().map(|time| time.spot);
+            let others = [value.disable.as_ref().map(|flag| flag.spot), value.retries.as_ref().map(|count| count.spot)];
+            words.chain(times).chain(others.into_iter().flatten()).collect::<Vec<_>>()
+        });
+        let emptied = [&service.command, &service.entrypoint].into_iter().flatten().map(|list| list.spot);
+        let absent = self.project.origins.union(absent.chain(emptied));
+        container.from = self.project.origins.join([container.from, absent]);
+        container
+    }
+
+    /// Namespaces of Linux that are shared with something.
+    fn namespaces(&mut self, name: &str, service: &Service) {
+        for (field, key) in [(&service.pid, "pid"), (&service.ipc, "ipc")] {
+            let Some(mode) = field else { continue };
+            let (code, words) = match mode.value.plain() {
+                Some("host") => continue,
+                Some("private") => (&codes::APPROXIMATED, format!("`{name}` has a namespace of its own in any case")),
+                _ => (&codes::UNSUPPORTED, format!("`{}` is not shared with `{name}`", mode.value.masked())),
+            };
+            let at = format!("services.{name}.{key}");
+            self.find(code, words, mode.spot, &at, "only `host` can be shared");
+        }
+        let Some(mode) = &service.network_mode else { return };
+        let (code, words) = match mode.value.plain().unwrap_or_default() {
+            "host" | "none" => return,
+            other if other.starts_with("service:") || other.starts_with("container:") => (
+                &codes::REFUSED,
+                format!("`{name}` would reach the world in its own way, and not through `{}`", mode.value.masked()),
+            ),
+            _ => (&codes::APPROXIMATED, format!("`{name}` is on the one network of the cluster")),
+        };
+        let help = "give them networks of their own, or run both programs in one image";
+        self.find(code, words, mode.spot, &format!("services.{name}.network_mode"), help);
     }
 
     /// `entrypoint` and `command`. An entrypoint that is cleared takes the image's command as its own.
@@ -206,7 +249,11 @@ impl Translator<'_> {
             let (first, second) =
                 text.split_once(':').map_or((text.as_str(), None), |(first, second)| (first, Some(second)));
             let from = own.value.sources(own.spot, &self.project.origins);
-            let number = |word: &str| Some(Node { value: Value::Integer(word.parse().ok()?), from });
+            // Of all names one means the same everywhere.
+            let number = |word: &str| {
+                let id: i64 = if word == "root" { 0 } else { word.parse().ok()? };
+                Some(Node { value: Value::Integer(id), from })
+            };
             (user, group) = (number(first), second.and_then(number));
             if user.is_none() || (second.is_some() && group.is_none()) {
                 let words = format!("`{}` is not a number", own.value.masked());
@@ -220,7 +267,7 @@ impl Translator<'_> {
             }
         }
         let mut escalation = None;
-        let (mut seccomp, mut apparmor, mut selinux, mut proc_mount) = (None, None, None, None);
+        let (mut seccomp, mut apparmor, mut selinux) = (None, None, None);
         for option in service.security_opt.iter().flat_map(|all| &all.value) {
             let from = option.value.sources(option.spot, &self.project.origins);
             let text = option.value.plain().unwrap_or_default();
@@ -248,7 +295,6 @@ impl Translator<'_> {
                         _ => options.set("type", Node::new("spc_t", from)),
                     }
                 }
-                "systempaths" => proc_mount = Some(Node::new("Unmasked", from)),
                 _ => {
                     let words = format!("the option `{}` cannot be said", option.value.masked());
                     self.find(
@@ -272,7 +318,6 @@ impl Translator<'_> {
                 ("seccompProfile", seccomp),
                 ("appArmorProfile", apparmor),
                 ("seLinuxOptions", selinux),
-                ("procMount", proc_mount),
             ],
             Sources::NONE,
         )
@@ -281,8 +326,10 @@ impl Translator<'_> {
     fn pod_security(&mut self, name: &str, service: &Service) -> Option<Node> {
         let mut groups = Vec::new();
         for group in service.group_add.iter().flat_map(|all| &all.value) {
-            if let Some(id) = group.value.plain().and_then(|text| text.parse::<i64>().ok()) {
-                groups.push(Node::new(id, group.spot))
+            let id =
+                group.value.plain().and_then(|text| if text == "root" { Some(0) } else { text.parse::<i64>().ok() });
+            if let Some(id) = id {
+                groups.push(Node::new(id, group.spot));
             } else {
                 let words = format!("`{}` is not a number", group.value.masked());
                 self.find(
@@ -295,7 +342,7 @@ impl Translator<'_> {
             }
         }
         let sysctls = service.sysctls.as_ref().map(|all| {
-            let items = all.value.iter().map(|(key, text)| {
+            let items = sorted(&all.value).into_iter().map(|(key, text)| {
                 let mut item = Node::map(text.spot);
                 item.set("name", Node::new(&**key, text.spot));
                 item.set("value", self.text(text));
@@ -307,35 +354,9 @@ impl Translator<'_> {
         some_map(vec![("supplementalGroups", groups), ("sysctls", sysctls)], Sources::NONE)
     }
 
-    fn lifecycle(&mut self, name: &str, service: &Service) -> Option<Node> {
-        let mut hook = |list: &Option<Located<Vec<Located<crate::compose::model::Hook>>>>, key: &str| {
-            let list = list.as_ref().filter(|list| !list.value.is_empty())?;
-            let (first, rest) = list.value.split_first()?;
-            if !rest.is_empty() {
-                self.findings.push(
-                    crate::diagnostic::Finding::new(
-                        &codes::UNSUPPORTED,
-                        "one hook is all that can be said; the first is kept".into(),
-                        list.spot,
-                    )
-                    .at(format!("services.{name}.{key}"))
-                    .help("join them to one command"),
-                );
-            }
-            let command = first.value.command.as_ref()?;
-            let mut exec = Node::map(first.spot);
-            exec.set("command", self.texts(command));
-            let mut outer = Node::map(first.spot);
-            outer.set("exec", exec);
-            Some(outer)
-        };
-        let (start, stop) = (hook(&service.post_start, "post_start"), hook(&service.pre_stop, "pre_stop"));
-        some_map(vec![("postStart", start), ("preStop", stop)], Sources::NONE)
-    }
-
     fn host_aliases(&mut self, name: &str, service: &Service) -> Option<Node> {
         let mut by_address: std::collections::BTreeMap<String, Vec<Node>> = std::collections::BTreeMap::new();
-        for (host, addresses) in service.extra_hosts.iter().flat_map(|all| &all.value) {
+        for (host, addresses) in service.extra_hosts.iter().flat_map(|all| sorted(&all.value)) {
             for address in &addresses.value {
                 let text = address.value.plain().unwrap_or_default().to_owned();
                 if text == "host-gateway" {
@@ -387,130 +408,10 @@ impl Translator<'_> {
             Sources::NONE,
         )
     }
-
-    fn node_selector(&self, service: &Service) -> Option<Node> {
-        let platform = service.platform.as_ref()?;
-        let from = platform.value.sources(platform.spot, &self.project.origins);
-        let mut parts = platform.value.plain()?.split('/');
-        let (system, architecture) = (parts.next(), parts.next());
-        let mut map = Node::map(from);
-        if let Some(system) = system {
-            map.set("kubernetes.io/os", Node::new(system, from));
-        }
-        if let Some(architecture) = architecture {
-            map.set("kubernetes.io/arch", Node::new(architecture, from));
-        }
-        Some(map)
-    }
-
-    fn affinity(&mut self, name: &str, service: &Service) -> Option<Node> {
-        let placement = service.deploy.as_ref()?.value.placement.as_ref()?;
-        let mut expressions = Vec::new();
-        for constraint in placement.value.constraints.iter().flat_map(|all| &all.value) {
-            let from = constraint.value.sources(constraint.spot, &self.project.origins);
-            let text = constraint.value.plain().unwrap_or_default().to_owned();
-            let parsed = text
-                .split_once("==")
-                .map(|parts| (parts, "In"))
-                .or_else(|| text.split_once("!=").map(|parts| (parts, "NotIn")));
-            let expression = parsed.and_then(|((key, value), operator)| {
-                let (key, value) = (key.trim(), value.trim());
-                let label = match key {
-                    "node.hostname" => "kubernetes.io/hostname".to_owned(),
-                    "node.platform.os" => "kubernetes.io/os".to_owned(),
-                    "node.platform.arch" => "kubernetes.io/arch".to_owned(),
-                    "node.role" => "node-role.kubernetes.io/control-plane".to_owned(),
-                    _ => key.strip_prefix("node.labels.").or_else(|| key.strip_prefix("engine.labels."))?.to_owned(),
-                };
-                let mut expression = Node::map(from);
-                expression.set("key", Node::new(label, from));
-                if key == "node.role" {
-                    let manager = (value == "manager") == (operator == "In");
-                    expression.set("operator", Node::new(if manager { "Exists" } else { "DoesNotExist" }, from));
-                } else {
-                    expression.set("operator", Node::new(operator, from));
-                    expression.set("values", Node::new(vec![Node::new(value, from)], from));
-                }
-                Some(expression)
-            });
-            if let Some(expression) = expression {
-                expressions.push(expression)
-            } else {
-                let words = format!("the constraint `{}` cannot be said", constraint.value.masked());
-                let at = format!("services.{name}.deploy.placement.constraints");
-                self.find(&codes::UNSUPPORTED, words, constraint.spot, &at, "use a label of the nodes");
-            }
-        }
-        if expressions.is_empty() {
-            return None;
-        }
-        let from = placement.spot;
-        let mut term = Node::map(from);
-        term.set("matchExpressions", Node::new(expressions, from));
-        let mut required = Node::map(from);
-        required.set("nodeSelectorTerms", Node::new(vec![term], from));
-        let mut node = Node::map(from);
-        node.set("requiredDuringSchedulingIgnoredDuringExecution", required);
-        let mut affinity = Node::map(from);
-        affinity.set("nodeAffinity", node);
-        Some(affinity)
-    }
-
-    /// Files cannot wait: what is needed is said, once per service.
-    fn waiting(&mut self, name: &str, service: &Service) -> Option<Node> {
-        let dependencies = service.depends_on.as_ref().filter(|all| !all.value.is_empty())?;
-        if self.settings.files {
-            let words = format!("`{name}` waits for nothing there: it is restarted until what it needs is there");
-            self.find(
-                &codes::ORDER,
-                words,
-                dependencies.spot,
-                &format!("services.{name}.depends_on"),
-                "let the container wait by itself where that matters",
-            );
-        }
-        None
-    }
-
-    fn refuse_bad_annotations(&mut self, name: &str, service: &Service) {
-        for (list, kind) in [(&service.labels, "labels"), (&service.annotations, "annotations")] {
-            for (key, text) in list.iter().flat_map(|all| &all.value) {
-                if !is_annotation(key) {
-                    let words = format!("`{key}` cannot be the name of an annotation");
-                    self.find(
-                        &codes::INVALID_NAME,
-                        words,
-                        text.spot,
-                        &format!("services.{name}.{kind}"),
-                        "use letters, digits, `-`, `_`, `.` and one `/`",
-                    );
-                }
-            }
-        }
-    }
-}
-
-/// `[prefix/]name`, by the rules of Kubernetes.
-fn is_annotation(key: &str) -> bool {
-    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
-    let word = |text: &str| {
-        !text.is_empty()
-            && text.len() <= 63
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-            && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
-            && text.bytes().last().is_some_and(|b| b.is_ascii_alphanumeric())
-    };
-    word(name)
-        && prefix.is_none_or(|prefix| {
-            !prefix.is_empty()
-                && prefix.len() <= 253
-                && prefix.split('.').all(word)
-                && prefix == prefix.to_ascii_lowercase()
-        })
 }
 
 /// `$(NAME)` would be replaced by Kubernetes; `$$(NAME)` is not.
-fn escaped(text: &Text) -> Text {
+pub(super) fn escaped(text: &Text) -> Text {
     if !text.raw().contains("$(") {
         return text.clone();
     }

@@ -1,13 +1,14 @@
 //! Volumes, mounts and claims.
 
 use super::{
-    object::Object,
-    translate::{Translator, context},
+    object::{Object, there},
+    translate::{Translator, context, is_written, sorted},
 };
 use crate::{
     compose::model::{Mount, Service},
+    diagnostic::Finding,
     target::{HostPaths, Life, codes, naming},
-    value::{Called, Key, Located, Name, Node, Part, Role, Sources, Subject, Value},
+    value::{Called, Key, Located, Masked, Name, Node, Part, Role, Sources, Subject, Value},
 };
 
 /// Volumes of a pod and mounts of its container, while they are collected.
@@ -142,14 +143,48 @@ fn is(mount: &Mount, kind: &str) -> bool {
 }
 
 impl Translator<'_> {
+    /// The mounts of a service, those it takes over with `volumes_from` included, and whether it may only read them.
+    pub(super) fn all_mounts<'m>(&'m self, name: &str, service: &'m Service) -> Vec<(&'m Located<Mount>, bool)> {
+        let mut found: Vec<_> = service.volumes.iter().flat_map(|all| &all.value).map(|mount| (mount, false)).collect();
+        let mut open: Vec<(&Service, bool)> = vec![(service, false)];
+        let mut seen: Vec<&str> = vec![name];
+        while let Some((from, read_only)) = open.pop() {
+            for text in from.volumes_from.iter().flat_map(|all| &all.value) {
+                let text = text.value.plain().unwrap_or_default();
+                let (other, mode) = text.split_once(':').unwrap_or((text, "rw"));
+                let Some((other, service)) = self.project.services.get_key_value(other) else { continue };
+                if seen.contains(&&**other) {
+                    continue;
+                }
+                seen.push(other);
+                let read_only = read_only || mode == "ro";
+                for mount in service.value.volumes.iter().flat_map(|all| &all.value) {
+                    let target = mount.value.target.as_ref().and_then(|target| target.value.plain());
+                    let known = |(known, _): &(&Located<Mount>, bool)| {
+                        known.value.target.as_ref().and_then(|known| known.value.plain()) == target
+                    };
+                    if !found.iter().any(known) {
+                        found.push((mount, read_only));
+                    }
+                }
+                open.push((&service.value, read_only));
+            }
+        }
+        found
+    }
+
     /// The services that mount a named volume, and whether they write to it.
     fn users(&self, volume: &str) -> Vec<(Name, bool)> {
         let mut found = Vec::new();
         for (name, service) in &self.project.services {
-            for mount in service.value.volumes.iter().flat_map(|all| &all.value) {
+            for (mount, read_only) in self.all_mounts(name, &service.value) {
                 let source = mount.value.source.as_ref().and_then(|source| source.value.plain());
                 if is(&mount.value, "volume") && source == Some(volume) {
-                    found.push((name.clone(), !mount.value.read_only.as_ref().is_some_and(|flag| flag.value)));
+                    let writes = !read_only && !mount.value.read_only.as_ref().is_some_and(|flag| flag.value);
+                    match found.iter_mut().find(|(known, _)| known == name) {
+                        Some((_, known)) => *known |= writes,
+                        None => found.push((name.clone(), writes)),
+                    }
                 }
             }
         }
@@ -158,11 +193,12 @@ impl Translator<'_> {
 
     /// Whether a service alone writes to a volume, and runs once: then it is a StatefulSet.
     pub(super) fn owns_volume(&self, name: &str, service: &Service) -> bool {
-        service.volumes.iter().flat_map(|all| &all.value).any(|mount| {
+        self.all_mounts(name, service).into_iter().any(|(mount, read_only)| {
             let source = mount.value.source.as_ref().and_then(|source| source.value.plain()).unwrap_or_default();
             let users = self.users(source);
             is(&mount.value, "volume")
                 && !source.is_empty()
+                && !read_only
                 && !mount.value.read_only.as_ref().is_some_and(|flag| flag.value)
                 && users.iter().all(|(user, _)| &**user == name)
         })
@@ -170,7 +206,7 @@ impl Translator<'_> {
 
     /// One claim per volume that is used.
     pub(super) fn claims(&mut self, wanted: &[Name]) {
-        for (name, volume) in &self.project.volumes {
+        for (name, volume) in sorted(&self.project.volumes) {
             let users = self.users(name);
             if !users.iter().any(|(user, _)| wanted.contains(user)) {
                 continue;
@@ -178,8 +214,11 @@ impl Translator<'_> {
             let value = &volume.value;
             if value.external.as_ref().is_some_and(|external| external.value) {
                 let real = value.name.as_ref().and_then(|name| name.value.plain()).unwrap_or(name);
-                let address = self.address("v1/PersistentVolumeClaim", Called::Now(naming::slug(real, 253).into()));
-                let from = value.name.as_ref().map_or(volume.spot, |name| name.spot).into();
+                let spot = value.name.as_ref().map_or(volume.spot, |name| name.spot);
+                let there = self.external_name(real, spot, &format!("volumes.{name}.name"));
+                let address = self.address("v1/PersistentVolumeClaim", Called::Now(there.into()));
+                let external = value.external.as_ref().map(|external| external.spot).unwrap_or_default();
+                let from = self.project.origins.union([volume.spot, spot, external]);
                 self.requires.push(crate::target::Requirement { address, entries: Vec::new(), from });
                 continue;
             }
@@ -207,6 +246,22 @@ impl Translator<'_> {
                     "set `accessMode: ReadWriteMany` where the storage can do it",
                 );
             }
+            for (user, writes) in &users {
+                let count = self.project.services.get(user).and_then(|service| self.count(user, &service.value));
+                if let Some((count, from)) = count.filter(|(count, _)| *count > 1 && *writes)
+                    && settings.access_mode.is_none()
+                {
+                    let spots = self.project.origins.spots(from);
+                    let words = format!("{count} replicas of `{user}` write to the volume `{name}`");
+                    self.find(
+                        &codes::SHARED_VOLUME,
+                        words,
+                        spots.first().copied().unwrap_or(volume.spot),
+                        &format!("volumes.{name}"),
+                        "run one replica, or set `accessMode: ReadWriteMany` where the storage can do it",
+                    );
+                }
+            }
             let quantity =
                 size.map_or_else(|| Node::new("1Gi", Sources::NONE), |size| Node::new(&*size.value, size.spot));
             let class = settings.class.clone().or_else(|| kubernetes.storage_class.clone());
@@ -214,7 +269,12 @@ impl Translator<'_> {
                 .access_mode
                 .as_ref()
                 .map_or_else(|| Node::new("ReadWriteOnce", Sources::NONE), |mode| Node::new(&*mode.value, mode.spot));
-            let called = Called::Now(naming::slug(&format!("{}-{name}", self.settings.application.project), 63).into());
+            let own = value.name.as_ref().filter(|name| is_written(name.spot, &self.project.origins));
+            let stem = own.and_then(|own| own.value.plain()).map_or_else(
+                || naming::slug(&format!("{}-{name}", self.settings.application.project), 63),
+                |own| naming::slug(own, 63),
+            );
+            let called = Called::Now(stem.into());
             let mut object = Object::new(
                 claim_key(name),
                 "v1/PersistentVolumeClaim",
@@ -223,9 +283,8 @@ impl Translator<'_> {
                 volume.spot,
             )
             .life(Life::Data);
-            for (label, text) in value.labels.iter().flat_map(|labels| &labels.value) {
-                object.annotations.push((label.clone(), self.text(text)));
-            }
+            object.annotations.extend(self.annotations(value.labels.as_ref(), &format!("volumes.{name}.labels")));
+            object.shaped = own.map(|own| own.spot.into()).unwrap_or_default();
             let inner = context(
                 "claim",
                 vec![
@@ -241,9 +300,12 @@ impl Translator<'_> {
     /// Everything a container mounts.
     pub(super) fn mounts(&mut self, name: &str, service: &Service) -> Mounts {
         let mut mounts = Mounts::default();
-        for mount in service.volumes.iter().flat_map(|all| &all.value) {
-            self.mount(name, mount, &mut mounts);
+        let all: Vec<(Located<Mount>, bool)> =
+            self.all_mounts(name, service).into_iter().map(|(mount, flag)| (mount.clone(), flag)).collect();
+        for (mount, read_only) in &all {
+            self.mount(name, mount, *read_only, &mut mounts);
         }
+        self.taken_over(name, service);
         for tmpfs in service.tmpfs.iter().flat_map(|all| &all.value) {
             let from = tmpfs.value.sources(tmpfs.spot, &self.project.origins);
             let Some(text) = tmpfs.value.plain() else { continue };
@@ -277,16 +339,40 @@ impl Translator<'_> {
                 size.spot.into(),
             );
         }
-        self.mount_contents(name, service, &mut mounts);
+        self.mount_contents(service, &mut mounts);
         mounts
     }
 
-    fn mount(&mut self, service: &str, mount: &Located<Mount>, mounts: &mut Mounts) {
+    /// What `volumes_from` says and cannot be had.
+    fn taken_over(&mut self, name: &str, service: &Service) {
+        for text in service.volumes_from.iter().flat_map(|all| &all.value) {
+            let at = format!("services.{name}.volumes_from");
+            let plain = text.value.plain().unwrap_or_default();
+            let other = plain.split(':').next().unwrap_or_default();
+            let Some(found) = self.project.services.get(other) else {
+                let words = format!("`{}` is no service of this application", text.value.masked());
+                self.find(&codes::REFUSED, words, text.spot, &at, "name a volume that both mount");
+                continue;
+            };
+            let named = |mount: &Located<Mount>| {
+                is(&mount.value, "volume") && mount.value.source.as_ref().is_some_and(|source| !source.value.is_empty())
+            };
+            let all = found.value.volumes.iter().flat_map(|all| &all.value);
+            let words = if all.clone().all(named) {
+                format!("the volumes of `{other}` are mounted here as well")
+            } else {
+                format!("what is mounted in `{other}` is mounted here as well, but only named volumes are shared")
+            };
+            self.find(&codes::APPROXIMATED, words, text.spot, &at, "name the volumes that both mount");
+        }
+    }
+
+    fn mount(&mut self, service: &str, mount: &Located<Mount>, only_read: bool, mounts: &mut Mounts) {
         let at = format!("services.{service}.volumes");
         let value = &mount.value;
         let Some(target) = value.target.as_ref() else { return };
         let kind = value.kind.as_ref().and_then(|kind| kind.value.plain()).unwrap_or("volume").to_owned();
-        let read_only = value.read_only.as_ref().is_some_and(|flag| flag.value);
+        let read_only = only_read || value.read_only.as_ref().is_some_and(|flag| flag.value);
         let spots = [
             Some(mount.spot),
             Some(target.spot),
@@ -304,20 +390,17 @@ impl Translator<'_> {
         let path = Node { value: target.value.clone().into(), from };
         let target_path = target.value.plain().unwrap_or_default().to_owned();
         match kind.as_str() {
-            "volume" => self.mount_volume(value, path, read_only, from, mounts),
+            "volume" => {
+                if value.source.as_ref().is_none_or(|source| source.value.is_empty()) {
+                    let words = format!("what `{service}` writes to {target_path} goes with the pod");
+                    self.find(&codes::ANONYMOUS_VOLUME, words, target.spot, &at, "name a volume where it matters");
+                }
+                self.mount_volume(value, path, read_only, from, mounts);
+            }
             "tmpfs" => {
                 let tmpfs = value.tmpfs.as_ref().map(|tmpfs| &tmpfs.value);
                 let size =
                     tmpfs.and_then(|tmpfs| tmpfs.size.as_ref()).map(|size| Node::new(quantity(size.value), size.spot));
-                if let Some(mode) = tmpfs.and_then(|tmpfs| tmpfs.mode.as_ref()) {
-                    self.find(
-                        &codes::UNSUPPORTED,
-                        "permission bits of a tmpfs cannot be said".to_owned(),
-                        mode.spot,
-                        &at,
-                        "let the container set them",
-                    );
-                }
                 mounts.memory(&target_path, path, size, from);
             }
             "bind" => {
@@ -326,6 +409,17 @@ impl Translator<'_> {
                 let below = host.starts_with(&format!("{}/", self.project.directory));
                 let failed = if below { self.mount_files(source, &target_path, from, mounts).err() } else { None };
                 if below && failed.is_none() {
+                    if !read_only {
+                        let words =
+                            format!("`{service}` can only read {target_path}: it is a copy of the project's files");
+                        self.find(
+                            &codes::READ_ONLY,
+                            words,
+                            target.spot,
+                            &at,
+                            "write `:ro` where it is only read, and use a volume where it is written",
+                        );
+                    }
                     return;
                 }
                 if self.settings.kubernetes.host_paths == HostPaths::Allow && !below {
@@ -337,7 +431,9 @@ impl Translator<'_> {
                     return;
                 }
                 if let Some(why) = failed {
-                    let words = format!("{} cannot be carried along: {why}", source.value.masked());
+                    let shown = source.value.masked().to_string();
+                    let inside = format!("{}/", self.project.directory);
+                    let words = format!("{} cannot be carried along: {why}", shown.replacen(&inside, "./", 1));
                     self.find(
                         &codes::NO_CONTENT,
                         words,
@@ -366,7 +462,9 @@ impl Translator<'_> {
             }
             other => {
                 let words = format!("a mount of type `{other}` cannot be said");
-                self.find(&codes::REFUSED, words, mount.spot, &at, "use a volume");
+                let covered = self.project.origins.spots(from);
+                let finding = Finding::new(&codes::REFUSED, Masked::words(words), mount.spot).at(at.as_str());
+                self.findings.push(Finding { covers: covered, ..finding.help("use a volume") });
             }
         }
     }
@@ -387,7 +485,7 @@ impl Translator<'_> {
             Value::Reference(Box::new(key), Part::Name)
         } else {
             let named = self.project.volumes.get(volume).and_then(|volume| volume.value.name.as_ref());
-            Value::from(naming::slug(named.and_then(|name| name.value.plain()).unwrap_or(volume), 253))
+            Value::from(there(named.and_then(|name| name.value.plain()).unwrap_or(volume)))
         };
         let name = mounts.name(&format!("volume-{volume}"));
         let mut inner = Node::map(from);

@@ -1,10 +1,13 @@
 //! A pinned project to a release.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use indexmap::IndexMap;
 
-use super::{dispositions, templates::Templates};
+use super::{compare, dispositions, templates::Templates};
 use crate::{
     compose::{
         self,
@@ -12,8 +15,13 @@ use crate::{
     },
     diagnostic::{Code, Finding, Findings},
     image::{Pinned, PinnedImage},
-    target::{Dialect, Release, Requirement, Resource, Settings, Template, Translation, Unit, codes, naming::slug},
-    value::{Address, Called, Fingerprint, Key, Keyring, Located, Masked, Name, Node, Sources, Spot, Text},
+    target::{
+        Dialect, Release, Requirement, Resource, Settings, Shown, Template, Translation, Unit, codes, naming::slug,
+    },
+    value::{
+        Address, Called, Fingerprint, Key, Keyring, Located, Masked, Name, Node, Origins, Source, Sources, Spot,
+        Subject, Text, Value,
+    },
 };
 
 pub(super) fn translate(
@@ -36,9 +44,13 @@ pub(super) fn translate(
         resources: IndexMap::new(),
         requires: Vec::new(),
         jobs: jobs(&project),
+        taken: HashMap::new(),
     };
     translator.all(unit);
+    translator.unique_addresses();
+    translator.secrets_shown();
     translator.findings.extend(dispositions::findings(&project));
+    once(&mut translator.findings);
     let release = Release {
         application: settings.application.clone(),
         dialect: Dialect::Kubernetes,
@@ -48,6 +60,14 @@ pub(super) fn translate(
         concealed: Arc::clone(&project.concealed),
     };
     Translation { release, findings: translator.findings }
+}
+
+/// What two containers of a service have in common is told once.
+fn once(findings: &mut Findings) {
+    let mut said = HashSet::new();
+    findings.retain_mut(|finding| {
+        said.insert((finding.code.name, finding.message.clone(), finding.path.clone(), finding.spot()))
+    });
 }
 
 fn namespace(settings: &Settings) -> Located<Name> {
@@ -79,8 +99,8 @@ fn jobs(project: &Project) -> Vec<Name> {
             .as_ref()
             .and_then(|deploy| deploy.value.mode.as_ref())
             .and_then(|mode| mode.value.plain());
-        let restart = service.value.restart.as_ref().and_then(|restart| restart.value.plain());
-        let runs_once = restart.is_some_and(|restart| restart == "no" || restart.starts_with("on-failure"))
+        let runs_once = restart_policy(&service.value)
+            .is_some_and(|(policy, _)| policy == "no" || policy.starts_with("on-failure"))
             && service.value.ports.is_none()
             && service.value.expose.is_none()
             && service.value.healthcheck.is_none();
@@ -90,6 +110,21 @@ fn jobs(project: &Project) -> Vec<Name> {
     }
     found.retain(|name| project.services.contains_key(name));
     found
+}
+
+/// What is to happen when a container ends, and who says so: `deploy.restart_policy` before `restart`, in the words of
+/// `restart`.
+pub(super) fn restart_policy(service: &Service) -> Option<(&str, Spot)> {
+    let deploy = service.deploy.as_ref().and_then(|deploy| deploy.value.restart_policy.as_ref());
+    let condition = deploy.and_then(|policy| policy.value.condition.as_ref()).and_then(|condition| {
+        let word = match condition.value.plain()? {
+            "none" => "no",
+            "any" => "always",
+            other => other,
+        };
+        Some((word, condition.spot))
+    });
+    condition.or_else(|| service.restart.as_ref().and_then(|word| Some((word.value.plain()?, word.spot))))
 }
 
 /// The state of one translation.
@@ -105,6 +140,8 @@ pub(super) struct Translator<'a> {
     pub(super) resources: IndexMap<Key, Resource>,
     pub(super) requires: Vec<Requirement>,
     jobs: Vec<Name>,
+    /// Names of Services that are taken, and by which service.
+    pub(super) taken: HashMap<String, Name>,
 }
 
 impl Translator<'_> {
@@ -119,6 +156,12 @@ impl Translator<'_> {
             .filter(|name| unit.services.as_ref().is_none_or(|services| services.contains(name)))
             .cloned()
             .collect();
+        let wanted = {
+            // The order of the file says nothing.
+            let mut wanted = wanted;
+            wanted.sort();
+            wanted
+        };
         self.unique_names(&wanted);
         self.configs_and_secrets();
         self.claims(&wanted);
@@ -138,7 +181,10 @@ impl Translator<'_> {
             }
             open.push(name.clone());
             let service = project.services.get(name);
-            for other in service.and_then(|s| s.value.depends_on.as_ref()).iter().flat_map(|all| all.value.keys()) {
+            let mut others: Vec<&Name> =
+                service.and_then(|s| s.value.depends_on.as_ref()).iter().flat_map(|all| all.value.keys()).collect();
+            others.sort();
+            for other in others {
                 visit(project, other, out, open);
             }
             open.pop();
@@ -161,8 +207,9 @@ impl Translator<'_> {
 
     fn image(&mut self, name: &Name, service: &Service, spot: Spot) -> Option<PinnedImage> {
         let written = service.image.as_ref();
-        let found = written.and_then(|written| self.pinned.image(&written.value)).cloned();
-        if found.is_none() {
+        let found = self.pinned.image_of(name).or_else(|| self.pinned.image(&written?.value)).cloned();
+        // What a provider stands for is refused as such.
+        if found.is_none() && service.provider.is_none() {
             let words = format!("the service `{name}` has no image that could run");
             self.find(
                 &codes::NEEDS,
@@ -208,6 +255,44 @@ impl Translator<'_> {
         }
     }
 
+    /// What is made here and there must not come to stand in each other's place.
+    fn unique_addresses(&mut self) {
+        let mut known: HashMap<String, &Key> = HashMap::new();
+        let mut clashes = Vec::new();
+        for (key, resource) in &self.resources {
+            if let Some(other) = known.insert(resource.address.to_string(), key) {
+                clashes.push((format!("{other} and {key} would both be {}", resource.address), resource.body.from));
+            }
+        }
+        for (words, from) in clashes {
+            let spot = self.project.origins.spots(from).last().copied().unwrap_or_default();
+            self.findings
+                .push(Finding::new(&codes::NAME_COLLISION, Masked::words(words), spot).help("rename one of them"));
+        }
+    }
+
+    /// Secrets that every reader of an object sees.
+    fn secrets_shown(&mut self) {
+        let mut shown: Vec<(String, Sources, String)> = Vec::new();
+        for (key, resource) in &self.resources {
+            resource.body.walk(&mut |path, node| {
+                let Value::Text(text) = &node.value else { return };
+                if text.is_secret() && compare::exposure(&resource.address, path) == Shown::Readable {
+                    let at = match &key.of {
+                        Subject::Service(name) => format!("services.{name}"),
+                        _ => key.to_string(),
+                    };
+                    shown.push((format!("{path} of {} holds a secret", resource.address), node.from, at));
+                }
+            });
+        }
+        for (words, from, at) in shown {
+            let spot = self.project.origins.spots(from).first().copied().unwrap_or_default();
+            let help = "put it in `environment` under a name that says so, or use `secrets:`";
+            self.find(&codes::SECRET_SHOWN, words, spot, &at, help);
+        }
+    }
+
     pub(super) fn is_job(&self, name: &str) -> bool {
         self.jobs.iter().any(|job| &**job == name)
     }
@@ -215,6 +300,20 @@ impl Translator<'_> {
     /// One more finding.
     pub(super) fn find(&mut self, code: &'static Code, words: String, spot: Spot, at: &str, help: &'static str) {
         self.findings.push(Finding::new(code, Masked::words(words), spot).at(at).help(help));
+    }
+
+    /// One more finding, that speaks of further values.
+    pub(super) fn find_covering(
+        &mut self,
+        code: &'static Code,
+        words: String,
+        spots: &[Spot],
+        at: &str,
+        help: &'static str,
+    ) {
+        let first = spots.first().copied().unwrap_or_default();
+        let finding = Finding::new(code, Masked::words(words), first).at(at).help(help);
+        self.findings.push(Finding { covers: spots.to_vec(), ..finding });
     }
 
     /// The parsed template of a name; a broken one is a finding, once.
@@ -261,6 +360,18 @@ impl Translator<'_> {
     pub(super) fn texts(&self, list: &Located<Vec<Located<Text>>>) -> Node {
         Node::new(list.value.iter().map(|item| self.text(item)).collect::<Vec<_>>(), list.spot)
     }
+}
+
+/// The entries of a section by name: the order of the file says nothing.
+pub(super) fn sorted<T>(section: &IndexMap<Name, T>) -> Vec<(&Name, &T)> {
+    let mut all: Vec<(&Name, &T)> = section.iter().collect();
+    all.sort_by(|a, b| a.0.cmp(b.0));
+    all
+}
+
+/// Whether somebody wrote a value: Compose makes up some of its own.
+pub(super) fn is_written(spot: Spot, origins: &Origins) -> bool {
+    origins.origin(spot).is_some_and(|origin| !matches!(origin.source, Source::Default { .. }))
 }
 
 /// A map of the entries that are there; `None` when there is none.

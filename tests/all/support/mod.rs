@@ -1,10 +1,13 @@
 //! What several tests stand on.
 
 pub mod api_server;
+pub mod deployed;
 pub mod engines;
 pub mod image_layout;
 pub mod memory_files;
+pub mod memory_place;
 pub mod releases;
 pub mod scripted_registry;
 pub mod shop;
+pub mod translated;
 pub mod writable_registry;

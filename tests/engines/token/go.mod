@@ -1,0 +1,3 @@
+module transship.dev/engines/token
+
+go 1.26
