@@ -17,6 +17,9 @@ const LARGEST: u64 = 16 * 1024 * 1024;
 /// How many links in a row are followed.
 const MOST_LINKS: usize = 8;
 
+/// Images by their names.
+pub(super) type Names = Vec<(Box<str>, Digest)>;
+
 /// A tar file, by what is where in it.
 #[derive(Debug)]
 pub(super) struct Archive {
@@ -109,7 +112,7 @@ impl Archive {
     /// The images of `docker save` as engines before the containerd store write it: with configurations and
     /// layers, and without manifests. Each gets the manifest that follows from them, so that its digest is the
     /// same wherever the same archive is read. `None`: it is an OCI image layout.
-    pub(super) fn saved_by_docker(&mut self) -> Result<Option<Vec<(Box<str>, Digest)>>, Failure> {
+    pub(super) fn saved_by_docker(&mut self) -> Result<Option<Names>, Failure> {
         if self.entries.contains_key("index.json") || !self.entries.contains_key("manifest.json") {
             return Ok(None);
         }
@@ -139,8 +142,7 @@ impl Archive {
                 let (digest, size) = if let Some(known) = layers.get(&layer) {
                     known.clone()
                 } else {
-                    let file = self.file(&layer);
-                    let read = file.and_then(|mut file| Digest::of_all(&mut file));
+                    let read = self.file(&layer).and_then(|mut file| Digest::of_all(&mut file));
                     let read = read.map_err(|error| broken(&layer, &error))?;
                     layers.insert(layer.clone(), read.clone());
                     read

@@ -71,37 +71,37 @@ pub fn lock(document: &mut Json, pinned: &Pinned, directory: &str, build: bool) 
                 mount.insert("source".to_owned(), Json::from(&*image.reference));
             }
             if mount.get("type").and_then(Json::as_str) == Some("bind") {
-                relate(mount.get_mut("source"), directory);
+                relate_in(mount, "source", directory);
             }
         }
         if let Some(context) = service.get_mut("build") {
-            relate(context.get_mut("context"), directory);
+            relate_in(context, "context", directory);
             for (_, other) in entries(context, "additional_contexts") {
-                relate(Some(other), directory);
+                relate(other, directory);
             }
         }
         for list in ["env_file", "label_file"] {
             for (_, file) in items(service, list) {
-                let file = if file.is_object() { file.get_mut("path") } else { Some(file) };
+                relate_in(file, "path", directory);
                 relate(file, directory);
             }
         }
         if let Some(develop) = service.get_mut("develop") {
             for (_, watch) in items(develop, "watch") {
-                relate(watch.get_mut("path"), directory);
+                relate_in(watch, "path", directory);
             }
         }
     }
     for section in ["configs", "secrets"] {
         for (_, part) in entries(document, section) {
-            relate(part.get_mut("file"), directory);
+            relate_in(part, "file", directory);
         }
     }
     for (_, volume) in entries(document, "volumes") {
         if let Some(options) = volume.get_mut("driver_opts")
             && options.get("o").and_then(Json::as_str) == Some("bind")
         {
-            relate(options.get_mut("device"), directory);
+            relate_in(options, "device", directory);
         }
     }
 }
@@ -148,9 +148,15 @@ fn items<'a>(json: &'a mut Json, key: &str) -> impl Iterator<Item = (usize, &'a 
     json.get_mut(key).and_then(Json::as_array_mut).into_iter().flatten().enumerate()
 }
 
+fn relate_in(json: &mut Json, key: &str, directory: &str) {
+    if let Some(path) = json.get_mut(key) {
+        relate(path, directory);
+    }
+}
+
 /// An absolute path as it is from a directory. Paths that share nothing but the root stay as they are.
-fn relate(path: Option<&mut Json>, directory: &str) {
-    let Some(Json::String(text)) = path else { return };
+fn relate(path: &mut Json, directory: &str) {
+    let Json::String(text) = path else { return };
     if !text.starts_with('/') {
         return;
     }
@@ -182,7 +188,7 @@ mod tests {
             ("already/relative", "/work", "already/relative"),
         ] {
             let mut json = Json::from(path);
-            relate(Some(&mut json), directory);
+            relate(&mut json, directory);
             assert_eq!(json, expected, "{path} from {directory}");
         }
     }

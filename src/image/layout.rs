@@ -11,7 +11,12 @@ use std::{
 use futures_util::stream;
 use serde_json::Value as Json;
 
-use super::{Digest, Failure, Reference, archive::Archive, codes, manifest, registry::Bytes};
+use super::{
+    Digest, Failure, Reference,
+    archive::{Archive, Names},
+    codes, manifest,
+    registry::Bytes,
+};
 
 /// The most that `index.json` may hold, bytes.
 const LARGEST_INDEX: usize = 16 * 1024 * 1024;
@@ -27,7 +32,7 @@ const CONTAINERD_NAME: &str = "io.containerd.image.name";
 pub struct Layout {
     path: PathBuf,
     archive: Option<Arc<Archive>>,
-    named: Vec<(Box<str>, Digest)>,
+    named: Names,
 }
 
 impl Layout {

@@ -17,8 +17,9 @@ use crate::{
     value::{Masked, Name},
 };
 
-/// How many images are resolved at a time; each registry has its own, lower limit.
-const AT_A_TIME: usize = 64;
+/// How many images are resolved at a time. Each registry has its own, lower limit; with more images than places
+/// at it, none of its places is ever idle while one image waits for its next answer.
+const AT_A_TIME: usize = 256;
 
 /// What may be asked for, and what of the lock is kept.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -37,6 +37,23 @@ fn what_moved_upstream_is_told_apart_and_changes_nothing() {
 }
 
 #[test]
+fn a_registry_that_is_down_leaves_the_lock_as_it_is() {
+    let shop = Shop::copy();
+    let before = shop.read("transship.lock");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    shop.edit("transship.yaml", "    - docker.io/library/**\n", "    - docker.io/library/**\n    - 127.0.0.1:*/**\n");
+    shop.write(
+        "compose.production.yaml",
+        &format!("services:\n  web: {{image: '{nobody}/web:1'}}\n  api: {{image: '{nobody}/api:1'}}\n"),
+    );
+    let output = shop.run(["lock"]).code(1).stdout_eq("").get_output().clone();
+    let told = String::from_utf8(output.stderr).unwrap().replace(&nobody, "REGISTRY");
+    assert_eq!(told.matches("error[registry-unreachable]").count(), 2, "{told}");
+    assert!(told.contains("nothing listens at REGISTRY"), "{told}");
+    assert_eq!(shop.read("transship.lock"), before);
+}
+
+#[test]
 fn an_environment_can_refuse_images() {
     let shop = Shop::copy();
     shop.edit(

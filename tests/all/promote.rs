@@ -163,7 +163,7 @@ async fn names_that_cannot_be_are_all_said_before_anything_is_asked() {
         (Reference::parse(&format!("a.example.com/api@{digest}")).unwrap(), digest.clone()),
     ];
     let failures = promote(&images, "b.example.com/live", &[], &ImageSettings::default()).await.unwrap_err();
-    let told: Vec<String> = failures.iter().map(std::string::ToString::to_string).collect();
+    let told: Vec<String> = failures.iter().map(ToString::to_string).collect();
     assert_eq!(
         told,
         [

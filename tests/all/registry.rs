@@ -48,8 +48,9 @@ fn inline(host: &str, user: &str, password: &str) -> CredentialSources {
 
 /// Pins one service per image; what went wrong has the registry's address taken out.
 async fn pin_all(images: &[&str], host: &str, registries: &Registries) -> Result<Resolution, String> {
-    let services: String =
+    let services: Vec<String> =
         images.iter().enumerate().map(|(n, image)| format!("  s{n}:\n    image: {host}/{image}\n")).collect();
+    let services = services.concat();
     let project = load(&[("compose.yaml", &format!("services:\n{services}"))], &[], &[]);
     let settings = ImageSettings::default();
     let request = Request {
@@ -393,6 +394,58 @@ fn basic_rule() -> Rule {
         (header(request, "authorization") != Some(&right))
             .then(|| ResponseTemplate::new(401).insert_header("WWW-Authenticate", challenge))
     })
+}
+
+/// Answers every request with a manifest that is cut in the middle of its body.
+#[tokio::test]
+async fn a_body_that_breaks_off_is_never_used() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut buffer = [0; 4096];
+            let read = stream.read(&mut buffer).await.unwrap_or_default();
+            if buffer[..read].starts_with(b"\x16") {
+                continue;
+            }
+            let answer = "HTTP/1.1 200 OK\r\nContent-Length: 4000\r\nContent-Type: application/json\r\n\r\n";
+            let body = if buffer[..read].starts_with(b"HEAD") { "" } else { "{\"schemaVersion\": 2, \"confi" };
+            let _ = stream.write_all(format!("{answer}{body}").as_bytes()).await;
+        }
+    });
+    let registries = Registries::new(&ImageSettings::default(), CredentialSources::default(), patience());
+    let result = shown(pin_all(&["app:1"], &host, &registries).await);
+    assert_eq!(result, "registry-failed: REGISTRY broke off in the middle of an answer");
+}
+
+#[tokio::test]
+async fn a_registry_that_names_another_digest_each_time_gives_none() {
+    let rule = at_tag(|_, before| {
+        let made_up = transship::image::Digest::of(&before.to_le_bytes());
+        Some(
+            ResponseTemplate::new(200)
+                .insert_header("Docker-Content-Digest", made_up.as_str())
+                .set_body_raw("", "application/vnd.oci.image.index.v1+json"),
+        )
+    });
+    let (result, _) = outcome(rule).await;
+    assert!(result.starts_with("image-not-found: REGISTRY has no `sha256:"), "{result}");
+}
+
+#[tokio::test]
+async fn five_thousand_services_make_as_many_requests_as_there_are_images() {
+    let mut all = Images::default();
+    for number in 0..20 {
+        all = all.with(&format!("app{number}"), "1", BOTH, &json!({"Cmd": [number.to_string()]}));
+    }
+    let registry = ScriptedRegistry::start(&all, honest()).await;
+    let registries = Registries::new(&ImageSettings::default(), CredentialSources::default(), patience());
+    let names: Vec<String> = (0..20).map(|number| format!("app{number}:1")).collect();
+    let services: Vec<&str> = (0..5000).map(|number: usize| names[number % 20].as_str()).collect();
+    assert_eq!(pin_all(&services, &registry.host(), &registries).await.unwrap().lock.images.len(), 20);
+    let seen = registry.seen();
+    assert_eq!((count(&seen, "HEAD"), count(&seen, "GET /v2/app")), (20, 60));
 }
 
 #[tokio::test]

@@ -117,12 +117,12 @@ impl Registries {
             202 => {}
             _ => return Err(self.not_taken(place, &begun).await),
         }
-        let next = self.next(place, &base, &begun)?;
+        let next = Self::next(place, &base, &begun)?;
         let sent = self.stream(place, &base, next, size, digest, open().await?).await?;
         if !sent.status.is_success() {
             return Err(self.not_taken(place, &sent).await);
         }
-        let mut last = self.next(place, &base, &sent)?;
+        let mut last = Self::next(place, &base, &sent)?;
         last.query_pairs_mut().append_pair("digest", digest.as_str());
         let question = Question::plain(Method::PUT, last, None, None, LARGEST_ERROR);
         let answer = self.ask_at(place, &base, Question { content: Some(content), ..question }).await?;
@@ -175,7 +175,7 @@ impl Registries {
     }
 
     /// Where an upload goes on.
-    fn next(&self, place: &Place, base: &Url, answer: &Answer) -> Result<Url, Failure> {
+    fn next(place: &Place, base: &Url, answer: &Answer) -> Result<Url, Failure> {
         let domain = &place.endpoint.domain;
         let next = answer.header("location").and_then(|location| base.join(location).ok());
         let next = next.ok_or_else(|| {
