@@ -11,6 +11,7 @@ const LONG: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub struct Entries {
     list: Vec<(Box<str>, Entry)>,
+    #[allow(clippy::box_collection, reason = "most mappings have none: it must cost them one word only")]
     index: Option<Box<HashMap<Box<str>, usize>>>,
 }
 

@@ -208,7 +208,7 @@ fn loads_as_docker_compose_does() {
         return;
     }
     if std::env::var_os("CONFORMANCE_WRITE").is_some() {
-        let text: String = failing.difference(&otherwise).map(|id| format!("{id}\n")).collect();
+        let text = failing.difference(&otherwise).map(|id| format!("{id}\n")).collect::<Vec<_>>().concat();
         fs::write(&list, text).unwrap();
         return;
     }
