@@ -1,9 +1,6 @@
-//! The command line: the allocator, the cryptography provider, the arguments, the exit code; nothing else.
+//! The command line: the cryptography provider, the arguments, the exit code; nothing else.
 
 use std::process::ExitCode;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     // Two libraries would each choose their own; one provider for the process. A second call is no error.

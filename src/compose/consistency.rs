@@ -297,63 +297,51 @@ impl Checker<'_> {
         }
     }
 
-    /// Dependencies that go round in a circle.
+    /// Dependencies that go round in a circle. Chains may be long, so they are followed without recursion.
     fn cycles(&mut self) {
-        #[derive(Clone, Copy, PartialEq)]
-        enum Mark {
-            Open,
-            Done,
-        }
-        fn visit<'t>(
-            root: &'t Tree,
-            name: &'t str,
-            marks: &mut HashMap<&'t str, Mark>,
-            path: &mut Vec<&'t str>,
-        ) -> Option<(Vec<String>, Spot)> {
-            marks.insert(name, Mark::Open);
-            path.push(name);
-            let service = root.at(&["services", name]).or_else(|| root.at(&["jobs", name]));
-            for (other, entry) in service
-                .and_then(|s| s.get("depends_on"))
-                .and_then(Tree::as_mapping)
-                .into_iter()
-                .flat_map(|m| &m.entries)
-            {
-                match marks.get(&**other) {
-                    Some(Mark::Done) => {}
-                    Some(Mark::Open) => {
-                        let start = path.iter().position(|step| *step == &**other).unwrap_or_default();
-                        let mut circle: Vec<String> =
-                            path.get(start..).unwrap_or_default().iter().map(|s| (*s).to_owned()).collect();
-                        circle.push(other.to_string());
-                        return Some((circle, entry.key));
-                    }
-                    None => {
-                        if let Some(found) = visit(root, other, marks, path) {
-                            return Some(found);
+        let mut done: HashMap<&str, bool> = HashMap::new();
+        for kind in ["services", "jobs"] {
+            for (first, _) in section(self.root, kind) {
+                if done.contains_key(&**first) {
+                    continue;
+                }
+                done.insert(first, false);
+                let mut path = vec![(&**first, self.dependencies_of(first))];
+                while let Some((name, open)) = path.last_mut() {
+                    let Some((other, spot)) = open.pop() else {
+                        done.insert(*name, true);
+                        path.pop();
+                        continue;
+                    };
+                    match done.get(other) {
+                        Some(true) => {}
+                        Some(false) => {
+                            let circle = path.iter().map(|(step, _)| *step).skip_while(|step| *step != other);
+                            let circle: Vec<&str> = circle.chain([other]).collect();
+                            let words = format!("the services wait for each other: {}", circle.join(" → "));
+                            let finding = Finding::new(&codes::CYCLE, Masked::words(words), spot);
+                            self.push(finding, &format!("{kind}.{first}.depends_on"));
+                            return;
+                        }
+                        None => {
+                            done.insert(other, false);
+                            path.push((other, self.dependencies_of(other)));
                         }
                     }
                 }
             }
-            path.pop();
-            marks.insert(name, Mark::Done);
-            None
         }
-        let mut marks = HashMap::new();
-        for kind in ["services", "jobs"] {
-            for (name, _) in section(self.root, kind) {
-                if marks.contains_key(&**name) {
-                    continue;
-                }
-                if let Some((circle, spot)) = visit(self.root, name, &mut marks, &mut Vec::new()) {
-                    let words = format!("the services wait for each other: {}", circle.join(" → "));
-                    self.push(
-                        Finding::new(&codes::CYCLE, Masked::words(words), spot),
-                        &format!("{kind}.{name}.depends_on"),
-                    );
-                    return;
-                }
-            }
-        }
+    }
+}
+
+impl<'a> Checker<'a> {
+    /// What a service or job waits for, the first at the end.
+    fn dependencies_of(&self, name: &str) -> Vec<(&'a str, Spot)> {
+        let service = self.root.at(&["services", name]).or_else(|| self.root.at(&["jobs", name]));
+        let entries = service.and_then(|service| service.get("depends_on")).and_then(Tree::as_mapping);
+        let mut all: Vec<(&str, Spot)> =
+            entries.into_iter().flat_map(|m| &m.entries).map(|(other, entry)| (&**other, entry.key)).collect();
+        all.reverse();
+        all
     }
 }

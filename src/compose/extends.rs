@@ -19,6 +19,9 @@ pub(super) struct Extender<'l, 'a> {
     pub(super) resets: &'l Resets,
 }
 
+/// The longest row of services that extend one another.
+const LONGEST: usize = 100;
+
 impl Extender<'_, '_> {
     pub(super) fn apply(mut self, root: &mut Tree, file: &str) -> Result<(), Findings> {
         for section in ["services", "jobs"] {
@@ -85,6 +88,13 @@ impl Extender<'_, '_> {
             let words = format!("`extends` goes round in a circle: {}", circle(chain, &step));
             let finding = Finding::new(&codes::CYCLE, Masked::words(words), spot).at(at);
             return Err(finding.help("put what they share into a service of its own").into());
+        }
+        if chain.len() >= LONGEST {
+            let words = format!("more than {LONGEST} services extend one another in a row");
+            return Err(Finding::new(&codes::EXTENDS, Masked::words(words), spot)
+                .at(at)
+                .help("let them extend one common service")
+                .into());
         }
         chain.push(step);
         let base = match base_file {

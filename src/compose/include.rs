@@ -13,6 +13,9 @@ use crate::{
     yaml::{Mapping, Scalar, Tree},
 };
 
+/// The most levels of files that include one another.
+const DEEPEST: usize = 50;
+
 struct Entry {
     paths: Vec<(String, Spot)>,
     project_directory: Option<String>,
@@ -130,6 +133,11 @@ fn load(
             .at(at)
             .help("add `path: …`")
             .into());
+    }
+    if chain.len() > DEEPEST {
+        let words = format!("files include one another more than {DEEPEST} levels deep");
+        let finding = Finding::new(&codes::CYCLE, Masked::words(words), entry.spot).at(at);
+        return Err(finding.help("include them from one file").into());
     }
     let mut known = variables.clone();
     for path in env_files(loader, entry, place, &inner, at)? {

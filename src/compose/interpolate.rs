@@ -27,7 +27,7 @@ pub(super) enum Refused {
 /// Replaces every form in a template. `unset` hears of variables that have no value and no default.
 pub(super) fn substitute(template: &str, variables: &Variables, unset: &mut dyn FnMut(&str)) -> Result<Text, Refused> {
     let mut out = TextBuilder::default();
-    substitute_into(&mut out, template, &|name| variables.get(name).cloned(), unset)?;
+    substitute_into(&mut out, template, &|name| variables.get(name).cloned(), unset, 0)?;
     Ok(out.finish())
 }
 
@@ -40,16 +40,23 @@ pub(super) fn substitute_with(
     unset: &mut dyn FnMut(&str),
 ) -> Result<Text, Refused> {
     let mut out = TextBuilder::default();
-    substitute_into(&mut out, template, lookup, unset)?;
+    substitute_into(&mut out, template, lookup, unset, 0)?;
     Ok(out.finish())
 }
+
+/// The most `${…}` inside one another.
+const DEEPEST: usize = 100;
 
 fn substitute_into(
     out: &mut TextBuilder,
     template: &str,
     lookup: &Lookup<'_>,
     unset: &mut dyn FnMut(&str),
+    depth: usize,
 ) -> Result<(), Refused> {
+    if depth > DEEPEST {
+        return Err(Refused::Invalid);
+    }
     let mut rest = template;
     while let Some(dollar) = rest.find('$') {
         out.push(rest.get(..dollar).unwrap_or_default());
@@ -58,7 +65,7 @@ fn substitute_into(
             out.push("$");
             rest = behind;
         } else if let Some(inside) = after.strip_prefix('{') {
-            rest = braced(out, inside, lookup, unset)?;
+            rest = braced(out, inside, lookup, unset, depth)?;
         } else {
             let length = name_length(after);
             if length == 0 {
@@ -105,6 +112,7 @@ fn braced<'t>(
     inside: &'t str,
     lookup: &Lookup<'_>,
     unset: &mut dyn FnMut(&str),
+    depth: usize,
 ) -> Result<&'t str, Refused> {
     let length = name_length(inside);
     if length == 0 {
@@ -126,11 +134,11 @@ fn braced<'t>(
     let value = lookup(name);
     let filled = value.as_ref().is_some_and(|value| !operator.starts_with(':') || !value.value.is_empty());
     match operator.trim_start_matches(':') {
-        "-" if !filled => substitute_into(out, word, lookup, unset)?,
-        "+" if filled => substitute_into(out, word, lookup, unset)?,
+        "-" if !filled => substitute_into(out, word, lookup, unset, depth + 1)?,
+        "+" if filled => substitute_into(out, word, lookup, unset, depth + 1)?,
         "?" if !filled => {
             let mut message = TextBuilder::default();
-            substitute_into(&mut message, word, lookup, unset)?;
+            substitute_into(&mut message, word, lookup, unset, depth + 1)?;
             return Err(Refused::Required { name: name.to_owned(), message: message.finish() });
         }
         _ => {

@@ -23,21 +23,27 @@ pub(super) fn of(root: &Tree) -> Vec<Placeholder> {
     let mut found = IndexMap::new();
     root.walk(&mut |_, tree| {
         if let Scalar::Text(text) = &tree.value {
-            extract(text.raw(), &mut found);
+            extract(text.raw(), &mut found, 0);
         }
     });
     found.sort_unstable_keys();
     found.into_values().collect()
 }
 
-fn extract(text: &str, found: &mut IndexMap<String, Placeholder>) {
+/// The most variables inside one another.
+const DEEPEST: usize = 100;
+
+fn extract(text: &str, found: &mut IndexMap<String, Placeholder>, depth: usize) {
+    if depth > DEEPEST {
+        return;
+    }
     let mut rest = text;
     while let Some(dollar) = rest.find('$') {
         let after = rest.get(dollar + 1..).unwrap_or_default();
         if let Some(behind) = after.strip_prefix('$') {
             rest = behind;
         } else if let Some(inside) = after.strip_prefix('{') {
-            rest = braced(inside, found);
+            rest = braced(inside, found, depth);
         } else {
             let (name, behind) = after.split_at(name_length(after));
             if !name.is_empty() {
@@ -49,7 +55,7 @@ fn extract(text: &str, found: &mut IndexMap<String, Placeholder>) {
 }
 
 /// Reads what follows `${` and gives what is left behind it.
-fn braced<'t>(inside: &'t str, found: &mut IndexMap<String, Placeholder>) -> &'t str {
+fn braced<'t>(inside: &'t str, found: &mut IndexMap<String, Placeholder>, depth: usize) -> &'t str {
     let (name, after) = inside.split_at(name_length(inside));
     let operator = [":-", ":+", ":?", "-", "+", "?"].into_iter().find(|operator| after.starts_with(operator));
     // The reference's expression reaches to the last brace of the line, then cuts at the balanced one.
@@ -70,13 +76,19 @@ fn braced<'t>(inside: &'t str, found: &mut IndexMap<String, Placeholder>) -> &'t
         Some("?") => placeholder.required = true,
         _ => {}
     }
-    extract(whole.get(end + 1..).unwrap_or_default(), found);
+    // What follows in the same line is listed first, as in the reference; a very long line is read on as it stands.
+    let behind = if depth < DEEPEST {
+        extract(whole.get(end + 1..).unwrap_or_default(), found, depth + 1);
+        last + 1
+    } else {
+        end + 1
+    };
     let inner = [placeholder.default.clone(), placeholder.alternate.clone()];
     add(placeholder, found);
     for word in inner {
-        extract(&word, found);
+        extract(&word, found, depth + 1);
     }
-    after.get(last + 1..).unwrap_or_default()
+    after.get(behind..).unwrap_or_default()
 }
 
 /// What is required once is required; the first default counts.
@@ -100,7 +112,7 @@ mod tests {
     fn forms_are_read_as_interpolation_reads_them() {
         let read = |text: &str| {
             let mut found = IndexMap::new();
-            extract(text, &mut found);
+            extract(text, &mut found, 0);
             let all = found.into_values();
             all.map(|p| format!("{}|{}|{}|{}", p.name, p.default, p.alternate, p.required)).collect::<Vec<_>>()
         };

@@ -36,7 +36,7 @@ pub static TOO_LARGE: Code = Code {
     severity: Severity::Error,
     title: "the file unfolds to more than transship is willing to hold",
     explain: "Anchors and aliases can make a small file unfold to an enormous one, and deep nesting can exhaust the \
-              stack. transship stops at ten million values and at 10,000 levels. Honest files stay far below.",
+              stack. transship stops at ten million values and at 500 levels. Honest files stay far below.",
 };
 
 /// A file that is no text.

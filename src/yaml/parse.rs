@@ -35,7 +35,7 @@ pub enum Suspicion {
 /// The most values that one file may unfold to.
 const MOST_VALUES: usize = 10_000_000;
 /// The deepest nesting.
-const DEEPEST: usize = 2_000;
+const DEEPEST: usize = 500;
 
 /// Reads all documents of a file and registers it in `origins` under `path`.
 ///

@@ -15,6 +15,7 @@ mod cli_usage;
 mod cluster;
 mod cluster_real;
 
+mod config_hostile;
 mod config_messages;
 mod config_modes;
 mod conformance;
