@@ -103,7 +103,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn text<'t>(self, text: &'t str) -> Plain<'t> {
+    fn text(self, text: &str) -> Plain<'_> {
         Plain::Text(self.escape(text.into()))
     }
 
@@ -111,7 +111,7 @@ impl Writer {
         if self.escaped && text.contains('$') { text.replace('$', "$$").into() } else { text }
     }
 
-    fn scalar<'t>(self, tree: &'t Tree) -> Plain<'t> {
+    fn scalar(self, tree: &Tree) -> Plain<'_> {
         match &tree.value {
             Scalar::Bool(value) => Plain::Bool(*value),
             Scalar::Integer(value) => Plain::Integer(*value),
@@ -127,7 +127,7 @@ impl Writer {
     }
 
     /// A value whose mappings are sorted on all levels.
-    fn sorted<'t>(self, tree: &'t Tree) -> Plain<'t> {
+    fn sorted(self, tree: &Tree) -> Plain<'_> {
         match &tree.value {
             Scalar::Sequence(items) => Plain::List(items.iter().map(|item| self.sorted(item)).collect()),
             Scalar::Mapping(mapping) => {
@@ -142,7 +142,7 @@ impl Writer {
     }
 
     /// The model as merged; what variables put into secrets and configs is not shown.
-    fn raw<'t>(self, tree: &'t Tree) -> Plain<'t> {
+    fn raw(self, tree: &Tree) -> Plain<'_> {
         let mut root = self.sorted(tree);
         for (section, value) in root.entries_mut().into_iter().flatten() {
             if !["configs", "secrets"].contains(&&**section) {
@@ -197,7 +197,7 @@ impl Writer {
         Plain::Map(out)
     }
 
-    fn field<'t>(self, tree: &'t Tree, kind: Kind) -> Plain<'t> {
+    fn field(self, tree: &Tree, kind: Kind) -> Plain<'_> {
         match kind {
             Kind::Part(name, _) => self.part(tree, name),
             Kind::List(name) => match tree.as_sequence() {
@@ -241,7 +241,7 @@ impl Writer {
     }
 
     /// SSH agents and keys: `default`, or `ID=PATH`.
-    fn agents<'t>(self, tree: &'t Tree) -> Plain<'t> {
+    fn agents(self, tree: &Tree) -> Plain<'_> {
         let Some(mapping) = tree.as_mapping() else { return self.sorted(tree) };
         let mut items: Vec<String> = mapping
             .entries

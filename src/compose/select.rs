@@ -161,9 +161,7 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
             let (members, rest) = (class.get(..end).unwrap_or_default(), class.get(end + 1..).unwrap_or_default());
             in_class(members, *byte) != negated && matches(rest, name)
         }
-        ([b'\\', byte, rest @ ..], [first, name @ ..]) | ([byte, rest @ ..], [first, name @ ..]) => {
-            byte == first && matches(rest, name)
-        }
+        ([b'\\', byte, rest @ ..] | [byte, rest @ ..], [first, name @ ..]) => byte == first && matches(rest, name),
         _ => false,
     }
 }

@@ -23,7 +23,7 @@ error[file-unreadable]: cannot read missing.yaml: there is no such file
 fn yaml_that_is_none() {
     let shop = Shop::empty();
     shop.write("compose.yaml", "services:\n  web:\n    image: nginx\n   ports: [80]\n");
-    shop.run(["config"]).code(1).stdout_eq("").stderr_eq(str![[r#"
+    shop.run(["config"]).code(1).stdout_eq("").stderr_eq(str![[r"
 error[yaml-broken]: not YAML: while parsing a block mapping, did not find expected key
  --> compose.yaml:4:4
   |
@@ -33,7 +33,7 @@ error[yaml-broken]: not YAML: while parsing a block mapping, did not find expect
   = help: begin each key on a line of its own, as deep as its neighbours
 
 
-"#]]);
+"]]);
 }
 
 #[test]
