@@ -5,8 +5,9 @@ use crate::value::{Secrets, Spot, Text, TextBuilder};
 /// Whether a name says that its value is a secret: `DB_PASSWORD`, `API_TOKEN`, `client-secret`, but not
 /// `DB_PASSWORD_FILE`, which names where one is, nor `TOKEN_TTL`, which is about one.
 pub fn name_says_so(name: &str) -> bool {
-    const WORDS: &[&str] = &["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "CREDENTIAL", "CREDENTIALS", "PWD"];
+    // Most names hold none of these.
     const PARTS: &[&[u8]] = &[b"PASS", b"SECRET", b"TOKEN", b"CREDENTIAL", b"PWD", b"KEY"];
+    const WORDS: &[&str] = &["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "CREDENTIAL", "CREDENTIALS", "PWD"];
     const PAIRS: &[(&str, &str)] = &[
         ("PRIVATE", "KEY"),
         ("API", "KEY"),
@@ -18,7 +19,6 @@ pub fn name_says_so(name: &str) -> bool {
     if name == "PWD" || name == "OLDPWD" {
         return false;
     }
-    // Most names hold none of the letters that matter.
     let holds = |part: &&[u8]| name.as_bytes().windows(part.len()).any(|window| window.eq_ignore_ascii_case(part));
     if !PARTS.iter().any(holds) {
         return false;

@@ -182,9 +182,8 @@ fn no_such_base(name: &str, services: &Mapping, spot: Spot, at: &str) -> Finding
     let finding =
         Finding::new(&codes::EXTENDS, Masked::words(format!("there is no service `{name}` to extend")), spot).at(at);
     if let Some(near) = crate::diagnostic::nearest(name, services.entries.keys().map(|key| &**key)) {
-        finding.help(Masked::words(format!("did you mean `{near}`?")))
-    } else {
-        let names: Vec<String> = services.entries.keys().take(8).map(|name| format!("`{name}`")).collect();
-        finding.help(Masked::words(format!("there are {}", names.join(", "))))
+        return finding.help(Masked::words(format!("did you mean `{near}`?")));
     }
+    let names: Vec<String> = services.entries.keys().take(8).map(|name| format!("`{name}`")).collect();
+    finding.help(Masked::words(format!("there are {}", names.join(", "))))
 }

@@ -11,7 +11,7 @@ const LONG: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub struct Entries {
     list: Vec<(Box<str>, Entry)>,
-    #[allow(clippy::box_collection, reason = "most mappings have none: it must cost them one word only")]
+    #[allow(clippy::box_collection, reason = "most mappings have none, and there is one mapping for every few values")]
     index: Option<Box<HashMap<Box<str>, usize>>>,
 }
 

@@ -34,6 +34,20 @@ pub enum Suspicion {
 
 /// The most values that one file may unfold to.
 const MOST_VALUES: usize = 10_000_000;
+/// What to do about what the reader says is wrong, by words of it.
+const REMEDIES: &[(&str, &str)] = &[
+    ("unknown anchor", "give a value that name first, with `&NAME`"),
+    ("unexpected character", "put the value in quotes"),
+    ("cannot start with", "put the value in quotes"),
+    ("block sequence entries", "put the list on lines of its own, under its key"),
+    ("mapping values", "put a value that holds `: ` in quotes"),
+    ("mapping keys", "begin each key on a line of its own, as deep as its neighbours"),
+    ("did not find expected key", "begin each key on a line of its own, as deep as its neighbours"),
+    ("bracket", "close what is open, or put the value in quotes"),
+    ("quoted", "close the quote"),
+    ("valid inside a block", "put the value in quotes"),
+    ("nesting", "nest less deeply"),
+];
 /// The deepest nesting.
 const DEEPEST: usize = 500;
 
@@ -444,18 +458,3 @@ fn no_complex_key(open: Option<&Open>, spot: Spot) -> Result<(), Finding> {
     }
     Ok(())
 }
-
-/// What to do about what the parser says, by words of its message.
-const REMEDIES: &[(&str, &str)] = &[
-    ("unknown anchor", "give a value that name first, with `&NAME`"),
-    ("unexpected character", "put the value in quotes"),
-    ("cannot start with", "put the value in quotes"),
-    ("block sequence entries", "put the list on lines of its own, under its key"),
-    ("mapping values", "put a value that holds `: ` in quotes"),
-    ("mapping keys", "begin each key on a line of its own, as deep as its neighbours"),
-    ("did not find expected key", "begin each key on a line of its own, as deep as its neighbours"),
-    ("bracket", "close what is open, or put the value in quotes"),
-    ("quoted", "close the quote"),
-    ("valid inside a block", "put the value in quotes"),
-    ("nesting", "nest less deeply"),
-];

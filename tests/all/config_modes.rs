@@ -98,7 +98,7 @@ fn placed_hashes(case: &Json, arguments: &[String]) -> String {
     }
     let (origins, secrets) = (Origins::new(), Arc::new(Secrets::default()));
     let hashes = configuration(&request, &files, &origins, &secrets).unwrap().hashes().unwrap();
-    hashes.into_iter().map(|(name, hash)| format!("{name} {hash}\n")).collect::<Vec<_>>().concat()
+    hashes.into_iter().flat_map(|(name, hash)| [name, " ".to_owned(), hash, "\n".to_owned()]).collect()
 }
 
 /// A document with its keys in their order.
