@@ -3,7 +3,7 @@
 use crate::{
     diagnostic::Findings,
     platform::{Failure, FailureKind},
-    value::Masked,
+    value::{Masked, Name},
 };
 
 /// The table of exit codes.
@@ -72,6 +72,12 @@ pub(super) struct Stop {
 impl Stop {
     pub(super) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: Masked::words(message), help: None }
+    }
+
+    /// A service that nobody knows, with those there are.
+    pub(super) fn unknown_service<'n>(message: String, known: impl IntoIterator<Item = &'n Name>) -> Self {
+        let list: Vec<String> = known.into_iter().map(|name| format!("`{name}`")).collect();
+        Self::new(Exit::Usage, message).help(format!("there are {}", list.join(", ")))
     }
 
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {

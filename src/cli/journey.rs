@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use indexmap::IndexMap;
 
-use super::{Context, Exit, Found, Stop, arguments::To};
+use super::{Context, Found, Stop, arguments::To};
 use crate::{
     deploy::{self, Outlook, Site},
     diagnostic::{Finding, FindingView, Findings, view},
@@ -209,14 +209,13 @@ impl<'c> Journey<'c> {
         let goals = [Goal { name: self.aim.goal(), release, gate: self.gate }];
         let progress = self.context.doing("looking at what is there");
         let mut options = Options { consents: Vec::new(), only };
-        let mut site = self.site(options.clone());
-        let mut outlook = site.look(&goals, &keyring).await?;
+        let mut outlook = self.site(options.clone()).look(&goals, &keyring).await?;
+        drop(progress);
         options.consents = consents(&outlook, agreed);
         if !options.consents.is_empty() {
-            site = self.site(options.clone());
-            outlook = site.look(&goals, &keyring).await?;
+            // What is there is the same; only what may be done with it is not.
+            outlook.plan = self.site(options.clone()).plan(&goals, &outlook.seen, &keyring);
         }
-        drop(progress);
         let findings = view(&findings, &self.context.origins);
         Ok(Looked { outlook, options, keyring, findings })
     }
@@ -231,9 +230,8 @@ impl<'c> Journey<'c> {
         };
         let is_known = |name: &&String| !known.iter().any(|known| ***known == ***name);
         if let Some(unknown) = services.iter().find(is_known) {
-            let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             let message = format!("--service: there is no service `{unknown}` in {}", release.application);
-            return Err(Stop::new(Exit::Usage, message).help(format!("there are {list}")).into());
+            return Err(Stop::unknown_service(message, known).into());
         }
         Ok(Some(services.iter().map(|name| name.as_str().into()).collect()))
     }

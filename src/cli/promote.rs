@@ -9,14 +9,12 @@ use super::{
     arguments::{To, Where},
 };
 use crate::{
-    diagnostic::{Finding, Findings},
+    diagnostic::Findings,
     image::{
         Failure, PinMode, Reference,
         promote::{self, PromoteRequest},
     },
     report::PromoteDocument,
-    session::Session,
-    value::{Masked, Spot},
 };
 
 /// What it understands.
@@ -62,9 +60,8 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
     context.judge(Some(&selected), application.findings.clone())?;
     let services = &application.project.services;
     if let Some(name) = arguments.services.iter().find(|name| !services.contains_key(name.as_str())) {
-        let names = services.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let stop = Stop::new(Exit::Usage, format!("--service: there is no service `{name}`"));
-        return Err(stop.help(format!("there are {names}")).into());
+        let message = format!("--service: there is no service `{name}`");
+        return Err(Stop::unknown_service(message, services.keys()).into());
     }
     let mut tags: Vec<Box<str>> = arguments.tags.iter().map(|tag| tag.as_str().into()).collect();
     if arguments.source_tags {
@@ -114,7 +111,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
         }
         return Ok(Exit::Done);
     }
-    agreed(context, arguments)?;
+    context.agreed(arguments.yes, "")?;
     let progress = context.doing("copying images");
     let copied = promote::copy(request, &promotion, &|line| progress.tell(line)).await;
     drop(progress);
@@ -140,29 +137,10 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
     }
 }
 
-fn agreed(context: &Context, arguments: &Arguments) -> anyhow::Result<()> {
-    if arguments.yes {
-        return Ok(());
-    }
-    if !context.somebody_answers() {
-        let stop = Stop::new(Exit::Refused, "nobody is there to agree to this");
-        return Err(stop.help("say `--yes`, or run it on a terminal").into());
-    }
-    context.output.ask("Go on? [y/N] ");
-    match Session::answer()?.to_ascii_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => Err(Stop::new(Exit::Refused, "nothing was changed").into()),
-    }
-}
-
 fn findings(failures: Vec<Failure>) -> Findings {
     let mut findings = Findings::new();
     for failure in failures {
-        let finding = Finding::new(failure.code, Masked::words(failure.message), Spot::NOWHERE);
-        findings.push(match failure.help {
-            Some(help) => finding.help(Masked::words(help)),
-            None => finding,
-        });
+        findings.extend(failure.into());
     }
     findings
 }

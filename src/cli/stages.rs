@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{Context, Exit, Found, Stop};
+use super::{Context, Found, Stop};
 use crate::{
     compose::{self, Files as _, join, model::Project},
     diagnostic::Findings,
@@ -43,9 +43,8 @@ impl Context {
         }
         for (service, image) in &self.global.images {
             let Some(found) = project.services.get_mut(service.as_str()) else {
-                let names = project.services.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-                let stop = Stop::new(Exit::Usage, format!("--image: there is no service `{service}`"));
-                return Err(stop.help(format!("there are {names}")).into());
+                let message = format!("--image: there is no service `{service}`");
+                return Err(Stop::unknown_service(message, project.services.keys()).into());
             };
             let spot = self.origins.add(Source::Variable { name: format!("--image {service}").into(), flag: false });
             found.value.image = Some(Located::new(Text::from(image.as_str()), spot));

@@ -132,18 +132,7 @@ impl Journey<'_> {
             }
             return Err(Stop::new(Exit::Refused, "nothing was changed").into());
         }
-        if consented.yes {
-            return Ok(());
-        }
-        if !context.somebody_answers() {
-            let stop = Stop::new(Exit::Refused, "nobody is there to agree to this");
-            return Err(stop.help("say `--yes`, or run it on a terminal").into());
-        }
-        context.output.ask(&format!("{summary}. Go on? [y/N] "));
-        match Session::answer()?.to_ascii_lowercase().as_str() {
-            "y" | "yes" => Ok(()),
-            _ => Err(Stop::new(Exit::Refused, "nothing was changed").into()),
-        }
+        context.agreed(consented.yes, &format!("{summary}. "))
     }
 
     /// Says how it ended.
@@ -176,7 +165,23 @@ impl Journey<'_> {
 }
 
 impl Context {
-    pub(super) fn somebody_answers(&self) -> bool {
+    /// Goes on when `--yes` was said or whoever is there says so; `question` stands before "go on?".
+    pub(super) fn agreed(&self, yes: bool, question: &str) -> anyhow::Result<()> {
+        if yes {
+            return Ok(());
+        }
+        if !self.somebody_answers() {
+            let stop = Stop::new(Exit::Refused, "nobody is there to agree to this");
+            return Err(stop.help("say `--yes`, or run it on a terminal").into());
+        }
+        self.output.ask(&format!("{question}Go on? [y/N] "));
+        match Session::answer()?.to_ascii_lowercase().as_str() {
+            "y" | "yes" => Ok(()),
+            _ => Err(Stop::new(Exit::Refused, "nothing was changed").into()),
+        }
+    }
+
+    fn somebody_answers(&self) -> bool {
         self.output.terminal.input && self.output.terminal.error && !self.output.json()
     }
 }

@@ -53,7 +53,8 @@ impl Site<'_> {
         Ok(Outlook { seen, plan })
     }
 
-    pub(super) fn plan(&self, goals: &[Goal], seen: &Observation, keyring: &Keyring) -> Plan {
+    /// What follows from what was seen; nothing is asked.
+    pub fn plan(&self, goals: &[Goal], seen: &Observation, keyring: &Keyring) -> Plan {
         plan::build(self.target, &self.destination, goals, seen, &self.options, keyring)
     }
 }

@@ -1,4 +1,4 @@
-//! How it ended, as one word, which is the exit code.
+//! How it ended, as one word; the command line makes its exit code of it.
 
 use serde::Serialize;
 
@@ -24,20 +24,4 @@ pub enum Verdict {
     NotReady,
     /// Stopped part-way.
     Mixed,
-}
-
-impl Verdict {
-    /// The exit code.
-    pub const fn exit_code(self) -> u8 {
-        match self {
-            Self::Unchanged | Self::Applied => 0,
-            Self::Failed => 1,
-            Self::Stale => 3,
-            Self::Locked => 4,
-            Self::Refused => 5,
-            Self::NotReady => 6,
-            Self::Interrupted => 130,
-            Self::Mixed => 8,
-        }
-    }
 }

@@ -299,11 +299,9 @@ pub fn plan_text(plan: &Plan, origins: &Origins, style: PlanStyle) -> String {
     let PlanStyle { paint, all, .. } = style;
     let mut out = String::new();
     for stage in &plan.stages {
-        let environment = &plan.application.environment;
-        let name =
-            if environment.is_empty() { plan.application.project.to_string() } else { plan.application.to_string() };
-        let base = stage.base.map_or_else(|| "first revision".to_owned(), |base| format!("after revision {base}"));
-        let _ = writeln!(out, "{} in {} ({base})\n", paint.bold(&name), stage.identity.server);
+        let application = &plan.application;
+        let server = stage.identity.server.as_str();
+        out.push_str(&heading(&application.project, &application.environment, server, stage.base, paint));
         let before = out.len();
         for change in &stage.changes {
             if all || !matches!(change.action, Action::Keep { .. }) {
@@ -326,6 +324,17 @@ pub fn plan_text(plan: &Plan, origins: &Origins, style: PlanStyle) -> String {
     out.push_str(&Summary::of(plan).text());
     out.push('\n');
     out
+}
+
+/// Whose plan it is, for which place, and after what.
+pub(super) fn heading(application: &str, environment: &str, server: &str, base: Option<u64>, paint: Paint) -> String {
+    let base = base.map_or_else(|| "first revision".to_owned(), |base| format!("after revision {base}"));
+    format!("{} in {server} ({base})\n\n", paint.bold(&titled(application, environment)))
+}
+
+/// `shop/production`, or `shop` without an environment.
+pub(super) fn titled(application: &str, environment: &str) -> String {
+    if environment.is_empty() { application.to_owned() } else { format!("{application}/{environment}") }
 }
 
 /// What no server was asked about, once for each reason.

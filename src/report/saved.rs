@@ -2,20 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::Paint;
+use super::{Paint, plan::heading};
 use crate::plan::{Consequence, SavedChange, SavedPlan, effect_words};
 
 /// A kept plan for people: what `plan` showed when it was made.
 pub fn saved_text(plan: &SavedPlan, paint: Paint) -> String {
     let mut out = String::new();
     for stage in &plan.stages {
-        let name = if plan.environment.is_empty() {
-            plan.application.clone()
-        } else {
-            format!("{}/{}", plan.application, plan.environment)
-        };
-        let base = stage.base.map_or_else(|| "first revision".to_owned(), |base| format!("after revision {base}"));
-        let _ = writeln!(out, "{} in {} ({base})\n", paint.bold(&name), stage.server);
+        out.push_str(&heading(&plan.application, &plan.environment, &stage.server, stage.base, paint));
         for change in &stage.changes {
             saved_change(&mut out, change, paint);
         }

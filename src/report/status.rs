@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Paint, StateView, VERSION, document::table};
+use super::{Paint, StateView, VERSION, document::table, plan::titled};
 use crate::{
     deploy::LockState,
     platform::{Observation, Owner, RevisionHead, RevisionState},
@@ -136,11 +136,7 @@ impl StatusDocument {
     pub fn text(&self, paint: Paint, all: bool) -> String {
         let mut out = String::new();
         for place in &self.destinations {
-            let name = if self.environment.is_empty() {
-                self.application.clone()
-            } else {
-                format!("{}/{}", self.application, self.environment)
-            };
+            let name = titled(&self.application, &self.environment);
             let _ = writeln!(out, "{} in {}", paint.bold(&name), place.server);
             match place.revisions.first() {
                 Some(last) => {

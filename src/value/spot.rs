@@ -183,6 +183,20 @@ struct Entry {
     made_of: Sources,
 }
 
+impl Inner {
+    /// The entry of the same place, which displaced nothing.
+    fn again(&self, spot: Spot) -> Entry {
+        let base = spot.0.checked_sub(1).and_then(|i| self.entries.get(i as usize));
+        Entry {
+            source: base.map_or(u32::MAX, |b| b.source),
+            start: base.map_or(0, |b| b.start),
+            end: base.map_or(0, |b| b.end),
+            displaced: Spot::NOWHERE,
+            made_of: base.map_or(Sources::NONE, |b| b.made_of),
+        }
+    }
+}
+
 impl Origins {
     /// An empty arena.
     pub fn new() -> Arc<Self> {
@@ -231,30 +245,12 @@ impl Origins {
 
     /// The same place again, with what it displaced and what it was made of.
     pub fn derive(&self, spot: Spot, displaced: Option<Spot>, made_of: Sources) -> Spot {
-        self.push(|inner| {
-            let base = spot.0.checked_sub(1).and_then(|i| inner.entries.get(i as usize));
-            Entry {
-                source: base.map_or(u32::MAX, |b| b.source),
-                start: base.map_or(0, |b| b.start),
-                end: base.map_or(0, |b| b.end),
-                displaced: displaced.unwrap_or_default(),
-                made_of,
-            }
-        })
+        self.push(|inner| Entry { displaced: displaced.unwrap_or_default(), made_of, ..inner.again(spot) })
     }
 
     /// A place that remembers what it displaced; made of what it was made of before.
     pub fn displacing(&self, spot: Spot, displaced: Spot) -> Spot {
-        self.push(|inner| {
-            let base = spot.0.checked_sub(1).and_then(|i| inner.entries.get(i as usize));
-            Entry {
-                source: base.map_or(u32::MAX, |b| b.source),
-                start: base.map_or(0, |b| b.start),
-                end: base.map_or(0, |b| b.end),
-                displaced,
-                made_of: base.map_or(Sources::NONE, |b| b.made_of),
-            }
-        })
+        self.push(|inner| Entry { displaced, ..inner.again(spot) })
     }
 
     fn push(&self, entry: impl FnOnce(&mut Inner) -> Entry) -> Spot {

@@ -249,11 +249,7 @@ impl Translator<'_> {
             let (first, second) =
                 text.split_once(':').map_or((text.as_str(), None), |(first, second)| (first, Some(second)));
             let from = own.value.sources(own.spot, &self.project.origins);
-            // Of all names one means the same everywhere.
-            let number = |word: &str| {
-                let id: i64 = if word == "root" { 0 } else { word.parse().ok()? };
-                Some(Node { value: Value::Integer(id), from })
-            };
+            let number = |word: &str| Some(Node { value: Value::Integer(identifier(word)?), from });
             (user, group) = (number(first), second.and_then(number));
             if user.is_none() || (second.is_some() && group.is_none()) {
                 let words = format!("`{}` is not a number", own.value.masked());
@@ -326,9 +322,7 @@ impl Translator<'_> {
     fn pod_security(&mut self, name: &str, service: &Service) -> Option<Node> {
         let mut groups = Vec::new();
         for group in service.group_add.iter().flat_map(|all| &all.value) {
-            let id =
-                group.value.plain().and_then(|text| if text == "root" { Some(0) } else { text.parse::<i64>().ok() });
-            if let Some(id) = id {
+            if let Some(id) = group.value.plain().and_then(identifier) {
                 groups.push(Node::new(id, group.spot));
             } else {
                 let words = format!("`{}` is not a number", group.value.masked());
@@ -408,6 +402,11 @@ impl Translator<'_> {
             Sources::NONE,
         )
     }
+}
+
+/// The number of a user or group. Of all names one means the same everywhere.
+fn identifier(word: &str) -> Option<i64> {
+    if word == "root" { Some(0) } else { word.parse().ok() }
 }
 
 /// `$(NAME)` would be replaced by Kubernetes; `$$(NAME)` is not.
