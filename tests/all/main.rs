@@ -25,6 +25,7 @@ mod cut;
 mod fixtures;
 mod frozen;
 mod layout;
+mod marathon_server;
 mod promote;
 mod readme;
 mod registry;

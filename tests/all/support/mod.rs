@@ -4,6 +4,7 @@ pub mod api_server;
 pub mod deployed;
 pub mod engines;
 pub mod image_layout;
+pub mod marathon;
 pub mod memory_files;
 pub mod memory_place;
 pub mod releases;
