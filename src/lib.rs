@@ -30,6 +30,7 @@
 //! - [`compose`] loads as Docker Compose loads. Nothing after it reads a Compose file again.
 //! - [`image`] is the only maker of a `Pinned` project, and nothing else can be translated.
 //! - [`target`] knows the words of a platform and nothing that runs; [`platform`] knows places and nothing of Compose.
+//! - [`engine`] is the client of the Docker Engine's API, for whoever asks or tells one something.
 //! - [`plan`] is a function of what is wanted and what was seen. Diff, drift, destroy and a saved plan are that function
 //!   with other arguments.
 //! - [`diagnostic`] holds everything that can be found wrong, each with a code, a place and a remedy; [`report`] holds the
@@ -44,6 +45,7 @@ pub mod cli;
 pub mod compose;
 pub mod deploy;
 pub mod diagnostic;
+pub mod engine;
 pub mod environment;
 pub mod image;
 pub mod plan;

@@ -22,6 +22,8 @@ mod config_modes;
 mod conformance;
 mod coverage;
 mod cut;
+mod engine;
+mod engine_real;
 mod fixtures;
 mod frozen;
 mod layout;
