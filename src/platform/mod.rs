@@ -4,6 +4,7 @@ pub mod cluster;
 mod codec;
 mod connect;
 pub mod directory;
+pub mod marathon;
 mod observation;
 
 use std::{future::Future, pin::Pin, sync::Arc};
