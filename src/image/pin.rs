@@ -1,12 +1,15 @@
 //! Pinning: every image of a project to the digest that runs.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use futures_util::{StreamExt as _, stream};
 use indexmap::IndexMap;
 
 use super::{
-    Additional, Digest, Failure, ImageSettings, Lock, LockedImage, Pinned, PinnedImage, Platform, Reference,
+    Additional, Digest, Failure, ImageSettings, Kind, Lock, LockedImage, Pinned, PinnedImage, Platform, Reference,
     Registries, codes,
     source::{Layouts, Source, is_complete},
     uses::{self, Use},
@@ -14,7 +17,7 @@ use super::{
 use crate::{
     compose::model::Project,
     diagnostic::{Finding, Findings},
-    value::{Masked, Name},
+    value::{Located, Masked, Name, Spot},
 };
 
 /// How many images are resolved at a time. Each registry has its own, lower limit; with more images than places
@@ -30,6 +33,9 @@ pub enum PinMode {
     Offline,
     /// What the lock lacks is resolved; what it has stays.
     Missing,
+    /// As [`Offline`](Self::Offline), and what is unknown still gets a digest that nothing has: to look at what
+    /// carries to a target, never for what is to run.
+    Presumed,
     /// The images of these services are resolved anew, or all without a list.
     Update(Option<BTreeSet<Name>>),
 }
@@ -114,6 +120,9 @@ pub async fn pin(request: Request<'_>) -> Result<Resolution, Findings> {
         }
         match source(request, image, known, &mut layouts) {
             Ok(source) => open.push((key.clone(), image, source, known.cloned(), keep)),
+            Err(_) if *request.mode == PinMode::Presumed => {
+                lock.images.insert(key.clone(), presumed(&written(image, known)));
+            }
             Err(failure) => findings.push(uses::finding(&image.uses, &failure)),
         }
     }
@@ -131,6 +140,9 @@ pub async fn pin(request: Request<'_>) -> Result<Resolution, Findings> {
                     changes.push(LockChange { reference: key.clone(), kind });
                 }
                 lock.images.insert(key, found);
+            }
+            Err(_) if *request.mode == PinMode::Presumed => {
+                lock.images.insert(key, presumed(&written(image, known.as_ref())));
             }
             Err(failure) => findings.push(uses::finding(&image.uses, &failure)),
         }
@@ -224,7 +236,7 @@ fn source<'a>(
         return Err(Failure::new(&codes::NOT_LOCKED, message).help("run `transship lock`"));
     }
     let source = Source::of(&image.reference, request.settings, request.registries, layouts)?;
-    if *request.mode == PinMode::Offline && matches!(source, Source::Registry(_)) {
+    if matches!(request.mode, PinMode::Offline | PinMode::Presumed) && matches!(source, Source::Registry(_)) {
         return Err(Failure::new(
             &codes::NOT_LOCKED,
             "the lock does not hold all of it, and without network no registry is asked",
@@ -232,6 +244,17 @@ fn source<'a>(
         .help("run `transship lock` where there is a network"));
     }
     Ok(source)
+}
+
+/// An image of which nothing is known.
+fn presumed(written: &str) -> LockedImage {
+    LockedImage {
+        written: written.into(),
+        digest: Located::new(Digest::of(b""), Spot::NOWHERE),
+        kind: Kind::Manifest,
+        platforms: Vec::new(),
+        configuration: BTreeMap::new(),
+    }
 }
 
 /// The form that the lock shows: the one it has, while anybody still writes it so.

@@ -9,6 +9,7 @@
 )]
 
 mod cli_bad_input;
+mod cli_check;
 mod cli_deploy;
 mod cli_environment;
 mod cli_lock;
