@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::{
     apply, completions, config, destroy, diff, environments, explain, lock, plan, promote, render, show, status,
 };
-use crate::environment::Flags;
+use crate::{environment::Flags, target::Dialect};
 
 /// Carries a Docker Compose application, pinned to digests, to where it runs: shown first, then applied.
 #[derive(Parser, Debug)]
@@ -107,7 +107,7 @@ pub struct Global {
     /// Directory that takes the manifests, instead of a live place.
     #[arg(long, value_name = "DIR", global = true, help_heading = "Environment")]
     pub(super) output: Option<String>,
-    /// Context of the kubeconfig.
+    /// Context: of the kubeconfig, or of Docker where the target is Swarm or a host.
     #[arg(long, value_name = "NAME", global = true, help_heading = "Environment")]
     pub(super) context: Option<String>,
     /// Kubeconfig file.
@@ -151,6 +151,10 @@ impl Global {
             env_files: self.env_files.clone(),
             project_directory: self.project_directory.clone(),
             variables: self.variables.clone(),
+            to: match &self.to {
+                Some(To::Target(dialect)) => Some(*dialect),
+                Some(To::Directory | To::Registry(_)) | None => None,
+            },
             context: self.context.clone(),
             kubeconfig: self.kubeconfig.clone(),
             namespace: self.namespace.clone(),
@@ -159,32 +163,28 @@ impl Global {
     }
 }
 
-/// Targets.
+/// Where to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum To {
-    /// A Kubernetes cluster.
-    Kubernetes,
-    /// A directory of Kubernetes manifests.
+    /// A target.
+    Target(Dialect),
+    /// A directory, in whatever dialect.
     Directory,
-    /// Docker Swarm.
-    Swarm,
-    /// Marathon.
-    Marathon,
-    /// A Docker host.
-    Compose,
     /// Registry and path, where images are promoted to.
     Registry(Box<str>),
 }
 
 fn to(text: &str) -> Result<To, String> {
+    if let Some(dialect) = Dialect::LIVE.into_iter().find(|dialect| dialect.name() == text) {
+        return Ok(To::Target(dialect));
+    }
     match text {
-        "kubernetes" => Ok(To::Kubernetes),
         "directory" => Ok(To::Directory),
-        "swarm" => Ok(To::Swarm),
-        "marathon" => Ok(To::Marathon),
-        "compose" => Ok(To::Compose),
         registry if registry.contains(['.', ':', '/']) => Ok(To::Registry(registry.into())),
-        _ => Err("kubernetes, directory, swarm, marathon or compose is wanted, or, to promote, a registry".to_owned()),
+        _ => {
+            let names = Dialect::LIVE.map(Dialect::name).join(", ");
+            Err(format!("{names} or directory is wanted, or, to promote, a registry"))
+        }
     }
 }
 

@@ -6,7 +6,6 @@ use super::{Context, Exit};
 use crate::{
     environment::{Destination, select},
     report::{EnvironmentView, EnvironmentsDocument},
-    value::Masked,
 };
 
 /// What it understands.
@@ -22,20 +21,14 @@ pub(super) fn run(context: &Context, _: &Arguments) -> anyhow::Result<Exit> {
         let (variables, here) = (&context.session.variables, &context.session.directory);
         let selected =
             select(&known, Some(&name), &context.flags(), variables, here, &context.origins).map_err(super::Found)?;
-        let shown = |path: &str| Masked::words(context.shown(path));
-        let (destination, place) = match &selected.destination {
-            Some(Destination::Directory(path)) => (Some("directory"), Some(shown(path))),
-            Some(Destination::Cluster { context, .. }) => {
-                (Some("kubernetes"), context.as_ref().map(|context| Masked::words(format!("context {context}"))))
-            }
-            None => (None, None),
-        };
+        let destination = selected.destination.as_ref();
+        let place = destination.and_then(|destination| destination.place(&|path| context.shown(path)));
         environments.push(EnvironmentView {
             declared: known.declared().contains_key(&name),
             overlays: selected.request.overlays.iter().map(|path| context.shown(path)).collect(),
             protected: selected.guards().protected.unwrap_or_default(),
             name,
-            destination,
+            destination: destination.map(Destination::name),
             place,
         });
     }

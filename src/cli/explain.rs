@@ -6,7 +6,7 @@ use super::{Context, Exit, Stop};
 use crate::{
     diagnostic::{codes, nearest},
     report::ExplainDocument,
-    target::{Disposition, Target as _, kubernetes::Kubernetes},
+    target::{self, Disposition},
 };
 
 /// What it understands.
@@ -28,7 +28,7 @@ pub struct Arguments {
 }
 
 fn tables() -> Vec<(&'static str, &'static [Disposition])> {
-    vec![("kubernetes", Kubernetes::default().dispositions())]
+    target::all().map(|target| (target.dialect().name(), target.dispositions())).collect()
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {

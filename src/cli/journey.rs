@@ -1,23 +1,17 @@
 //! An environment on its way to a place: what `diff`, `plan`, `apply`, `status` and `destroy` have in common.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
-use indexmap::IndexMap;
-
-use super::{Context, Found, Stop, arguments::To};
+use super::{Context, Found, Stop};
 use crate::{
     deploy::{self, Outlook, Site},
     diagnostic::{Finding, FindingView, Findings, view},
-    environment::{DESTINATION_REQUIRED, Destination, Known, Selected},
+    environment::{DESTINATION_REQUIRED, Known, NOT_YET, Selected},
     image::{Pinned, Reference},
     plan::{Action, Consent, Gate, Goal, Options},
-    platform::{
-        DestinationId, Expected, Platform, Verified,
-        cluster::{Cluster, ClusterSettings, Patience},
-        directory::Directory,
-    },
-    target::{Dialect, Release, Settings, Target as _, Unit, kubernetes::Kubernetes},
-    value::{Application, Keyring, Located, Name, Spot, Text},
+    platform::{DestinationId, Expected, Means, Platform, Verified, connect},
+    target::{self, Release, Settings, Target, Unit},
+    value::{Application, Keyring, Located, Masked, Name, Spot, Text},
 };
 
 /// What is to be reached.
@@ -65,7 +59,7 @@ pub(super) struct Journey<'c> {
     pub(super) context: &'c Context,
     pub(super) selected: Selected,
     pub(super) platform: Box<dyn Platform>,
-    pub(super) target: Kubernetes,
+    pub(super) target: Box<dyn Target>,
     pub(super) destination: DestinationId,
     pub(super) application: Application,
     pub(super) expected: Expected,
@@ -93,13 +87,13 @@ impl<'c> Journey<'c> {
         selected: Selected,
         aim: Aim,
     ) -> anyhow::Result<Self> {
-        context.reachable()?;
+        let target = context.target(&selected)?;
         let Some(destination) = selected.destination.clone() else {
             let words = match &*selected.name {
                 "" => "nothing says where the application goes".to_owned(),
                 name => format!("nothing says where the environment `{name}` goes"),
             };
-            let finding = Finding::new(&DESTINATION_REQUIRED, crate::value::Masked::words(words), Spot::NOWHERE);
+            let finding = Finding::new(&DESTINATION_REQUIRED, Masked::words(words), Spot::NOWHERE);
             let help = "say `--context NAME`, or `--output DIRECTORY`, or write it into transship.yaml";
             return Err(Found(finding.help(help).into()).into());
         };
@@ -113,7 +107,13 @@ impl<'c> Journey<'c> {
                 (Some(loaded), name)
             }
         };
-        let (platform, name) = connect(context, &selected, &destination, &project).await?;
+        let means = Means {
+            concealed: &context.concealed,
+            registries: &context.registries(&selected),
+            shown: &|path| context.shown(path),
+            variable: &|name| context.session.variable(name).map(str::to_owned),
+        };
+        let platform = connect(&destination, &selected, &project, means).await?;
         let identity = selected.guards().identity.unwrap_or_default();
         let named = |part: Option<Located<Name>>| part.map(|part| part.value);
         Ok(Self {
@@ -123,8 +123,8 @@ impl<'c> Journey<'c> {
             gate: Gate::Settled,
             selected,
             platform,
-            target: Kubernetes::default(),
-            destination: DestinationId(name.into()),
+            target,
+            destination: DestinationId(destination.name().into()),
             aim,
             loaded,
             own_key: context.own_key(),
@@ -149,14 +149,8 @@ impl<'c> Journey<'c> {
             let translation = self.target.translate(&loaded.pinned, &loaded.settings, &Unit::default(), keyring);
             (translation.release, translation.findings)
         } else {
-            let release = Release {
-                application: self.application.clone(),
-                dialect: Dialect::Kubernetes,
-                resources: IndexMap::new(),
-                requires: Vec::new(),
-                origins: Arc::clone(&self.context.origins),
-                concealed: Arc::clone(&self.context.concealed),
-            };
+            let (origins, concealed) = (Arc::clone(&self.context.origins), Arc::clone(&self.context.concealed));
+            let release = Release::nothing(self.application.clone(), self.target.dialect(), origins, concealed);
             (release, Findings::new())
         }
     }
@@ -182,7 +176,7 @@ impl<'c> Journey<'c> {
     pub(super) fn site(&self, options: Options) -> Site<'_> {
         Site {
             platform: &*self.platform,
-            target: &self.target,
+            target: &*self.target,
             destination: self.destination.clone(),
             application: self.application.clone(),
             options,
@@ -262,47 +256,17 @@ async fn load(context: &Context, known: &Known, selected: &Selected) -> anyhow::
     Ok(Loaded { pinned, settings, findings: application.findings })
 }
 
-/// The credentials of this machine, for the cluster to pull with, where the environment asks for that.
+/// The credentials of this machine, for the place to pull with, where the environment asks for that.
 async fn pull_secret(context: &Context, selected: &Selected, pinned: &Pinned) -> anyhow::Result<Option<Located<Text>>> {
-    let kubernetes = selected.environment.kubernetes.as_ref();
-    let Some(asked) = kubernetes
-        .and_then(|kubernetes| kubernetes.image_pull_secret.as_ref())
-        .filter(|secret| secret.create.unwrap_or_default())
-    else {
-        return Ok(None);
-    };
+    let Some(asked) = selected.wants_credentials() else { return Ok(None) };
     let images: Vec<Reference> =
         pinned.references().iter().filter_map(|reference| Reference::parse(reference).ok()).collect();
     let registries = context.registries(selected);
     let text = registries.pull_secret(&images, &context.concealed).await.map_err(|failure| Found(failure.into()))?;
     if text.is_none() {
-        context
-            .output
-            .note("note: no credentials are kept here for the registries of the images; the cluster gets none");
+        context.output.note("note: no credentials are kept here for the registries of the images; the place gets none");
     }
-    Ok(text.map(|text| Located::new(text, asked.spot)))
-}
-
-async fn connect(
-    context: &Context,
-    selected: &Selected,
-    destination: &Destination,
-    project: &Name,
-) -> anyhow::Result<(Box<dyn Platform>, &'static str)> {
-    match destination {
-        Destination::Directory(path) => Ok((Box::new(Directory::new(path.as_str(), context.shown(path))), "directory")),
-        Destination::Cluster { context: name, kubeconfig } => {
-            let kubernetes = selected.environment.kubernetes.as_ref();
-            let settings = ClusterSettings {
-                kubeconfig: kubeconfig.iter().map(PathBuf::from).collect(),
-                context: name.clone(),
-                namespace: selected.namespace(project),
-                create_namespace: kubernetes.and_then(|one| one.create_namespace).unwrap_or_default(),
-                patience: Patience::default(),
-            };
-            Ok((Box::new(Cluster::connect(settings, Arc::clone(&context.concealed)).await?), "kubernetes"))
-        }
-    }
+    Ok(text.map(|text| Located::new(text, asked)))
 }
 
 impl Context {
@@ -311,14 +275,13 @@ impl Context {
         self.session.variable("TRANSSHIP_KEY").map(Keyring::from_text)
     }
 
-    /// A finding for a target that cannot be reached yet.
-    pub(super) fn reachable(&self) -> anyhow::Result<()> {
-        if matches!(self.global.to, Some(To::Swarm | To::Marathon | To::Compose)) {
-            let words = "only Kubernetes and directories can be reached yet";
-            let finding = Finding::new(&crate::environment::NOT_YET, words.into(), Spot::NOWHERE);
-            return Err(Found(finding.help("leave out `--to`, or say `--to kubernetes`").into()).into());
-        }
-        Ok(())
+    /// The dialect of an environment, or a finding where it is not written yet.
+    pub(super) fn target(&self, selected: &Selected) -> anyhow::Result<Box<dyn Target>> {
+        target::of(selected.dialect).ok_or_else(|| {
+            let words = format!("{} cannot be reached yet", selected.dialect.title());
+            let finding = Finding::new(&NOT_YET, Masked::words(words), Spot::NOWHERE);
+            Found(finding.help("leave out `--to`, or say `--to kubernetes`").into()).into()
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
         Platform, Registries, Resolution, SourceKind, SourceRule,
     },
     session::Disk,
-    target::{Target as _, Translation, Unit, kubernetes::Kubernetes},
+    target::{Translation, Unit},
     value::{Keyring, Located, Source, Text},
 };
 
@@ -74,11 +74,11 @@ impl Context {
         selected: &Selected,
         keys: &Keyring,
     ) -> anyhow::Result<Translation> {
-        self.reachable()?;
+        let target = self.target(selected)?;
         let application = self.load(selected)?;
         let resolution = self.resolve(known, selected, &application.project).await?;
         let settings = selected.settings(&application.project.name.value, None);
-        let translation = Kubernetes::default().translate(&resolution.pinned, &settings, &Unit::default(), keys);
+        let translation = target.translate(&resolution.pinned, &settings, &Unit::default(), keys);
         let mut findings = application.findings;
         findings.extend(translation.findings);
         let findings = self.judge(Some(selected), findings)?;
@@ -130,9 +130,9 @@ impl Context {
     ) -> anyhow::Result<Resolution> {
         let settings = self.image_settings(selected);
         let platforms = platforms(selected).map_err(Found)?;
-        let wait = selected.environment.kubernetes.as_ref().and_then(|kubernetes| kubernetes.wait_image.clone());
+        let additional = selected.additional_images().into_iter();
         let additional: Vec<Additional> =
-            wait.into_iter().map(|reference| Additional { path: "kubernetes.waitImage".into(), reference }).collect();
+            additional.map(|(path, reference)| Additional { path: path.into(), reference }).collect();
         let request = image::Request {
             project,
             additional: &additional,

@@ -93,6 +93,12 @@ section! {
         variables: IndexMap<Name, Located<Text>>,
         /// A Kubernetes cluster, or the dialect of a directory.
         kubernetes: Kubernetes,
+        /// A Docker Swarm, or the dialect of a directory.
+        swarm: Swarm,
+        /// Marathon, or the dialect of a directory.
+        marathon: Marathon,
+        /// One Docker Engine, or the dialect of a directory.
+        compose: Compose,
         /// Directory that takes the manifests, instead of a live cluster.
         output: Located<Name>,
         /// Settings of services, by name: those of `x-transship`.
@@ -149,6 +155,36 @@ section! {
         network_policy: Located<bool>,
         /// Who waits for `depends_on`. Default: `wait` on a live cluster, `initContainer` in files.
         ordering: Located<Ordering>,
+    }
+
+    /// A Docker Swarm and how the application stands in it.
+    Swarm {
+        /// Docker context of a manager. Default: `DOCKER_HOST`, then the current context.
+        context: Located<Name>,
+        /// Address of a manager's engine, instead of a context.
+        host: Located<Name>,
+        /// Name of the stack. Default: `<application>-<environment>`.
+        stack: Located<Name>,
+        /// Whether bind mounts of the nodes' own paths are allowed.
+        host_paths: HostPaths,
+    }
+
+    /// Marathon and where the application stands in it.
+    Marathon {
+        /// Address of its API: `https://dcos.example.com/service/marathon`.
+        url: Located<Name>,
+        /// Group of all apps, absolute. Default: `/<application>-<environment>`.
+        group: Located<Name>,
+    }
+
+    /// A Docker Engine that `docker compose` runs the application on.
+    Compose {
+        /// Docker context. Default: `DOCKER_HOST`, then the current context.
+        context: Located<Name>,
+        /// Address of the engine, instead of a context.
+        host: Located<Name>,
+        /// Name of the Compose project. Default: `<application>-<environment>`.
+        project: Located<Name>,
     }
 
     /// What pulls images: one that is there, or one made from the credentials of the machine that applies.

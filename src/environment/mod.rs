@@ -2,16 +2,19 @@
 //! and guards.
 
 pub(crate) mod codes;
+mod destination;
 mod file;
 mod read;
 mod select;
+mod settings;
 
 pub use codes::{DESTINATION_REQUIRED, NOT_YET};
+pub use destination::{Destination, EngineName};
 pub use file::{
-    Environment, ExpectedPlace, Guards, ImagePull, ImageSource, Images, Kubernetes, Service, SettingsFile, Silence,
-    Volume,
+    Compose, Environment, ExpectedPlace, Guards, ImagePull, ImageSource, Images, Kubernetes, Marathon, Service,
+    SettingsFile, Silence, Swarm, Volume,
 };
-pub use select::{Destination, Flags, Known, Selected, find, select};
+pub use select::{Flags, Known, Selected, find, select};
 
 /// The JSON Schema of `transship.yaml`.
 pub fn schema() -> serde_json::Value {

@@ -6,14 +6,15 @@ use indexmap::IndexMap;
 
 use super::{
     codes,
-    file::{Environment, Guards, Images, Kubernetes, SettingsFile},
+    destination::{Destination, destination},
+    file::{Environment, Guards, Images, SettingsFile},
     read::{NOWHERE, Read as _},
 };
 use crate::{
     compose::{FileKind, Files, Request, directory, join},
     diagnostic::{Finding, Findings, nearest},
-    target::{ImagePullSecret, KubernetesSettings, ServiceSettings, Settings, VolumeSettings},
-    value::{Application, FileRole, Located, Masked, Name, Origins, Source, Text},
+    target::Dialect,
+    value::{FileRole, Located, Masked, Name, Origins, Source, Text},
     yaml,
 };
 
@@ -32,6 +33,8 @@ pub struct Flags {
     pub project_directory: Option<String>,
     /// `--set`.
     pub variables: Vec<(String, String)>,
+    /// `--to`.
+    pub to: Option<Dialect>,
     /// `--context`.
     pub context: Option<String>,
     /// `--kubeconfig`.
@@ -151,30 +154,6 @@ fn overlays(files: &dyn Files, at: &str) -> BTreeMap<Name, String> {
     found
 }
 
-/// Where a release goes.
-#[derive(Clone, Debug)]
-pub enum Destination {
-    /// A cluster.
-    Cluster {
-        /// Context of the kubeconfig.
-        context: Option<Name>,
-        /// Files in the order in which they count.
-        kubeconfig: Vec<String>,
-    },
-    /// A directory; absolute.
-    Directory(String),
-}
-
-impl Destination {
-    /// Its name in plans and documents.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Cluster { .. } => "kubernetes",
-            Self::Directory(_) => "directory",
-        }
-    }
-}
-
 /// One environment, ready to be used.
 #[derive(Clone, Debug)]
 pub struct Selected {
@@ -190,9 +169,11 @@ pub struct Selected {
     pub environment: Environment,
     /// Directory that paths in the settings start from.
     pub directory: String,
+    /// The words the release is written in.
+    pub dialect: Dialect,
     /// Where the release goes; `None` when nothing says so.
     pub destination: Option<Destination>,
-    namespace: Option<String>,
+    pub(super) namespace: Option<String>,
 }
 
 /// Chooses an environment: the one named, the only one declared, or none where there are no settings.
@@ -223,7 +204,7 @@ pub fn select(
     };
     let environment = name.as_ref().and_then(|name| known.declared().get(name)).cloned().unwrap_or_default();
     let request = request(known, name.as_ref(), &environment, flags, variables, here, origins);
-    let destination = destination(known, &environment, flags, variables, here);
+    let (dialect, destination) = destination(known, &environment, flags, variables, here)?;
     Ok(Selected {
         application: known.settings.application.as_ref().map(|name| name.value.clone()),
         images: known.settings.images.clone().unwrap_or_default(),
@@ -232,6 +213,7 @@ pub fn select(
         name: name.unwrap_or_default(),
         request,
         environment,
+        dialect,
         destination,
     })
 }
@@ -301,113 +283,10 @@ fn request(
     }
 }
 
-fn destination(
-    known: &Known,
-    environment: &Environment,
-    flags: &Flags,
-    variables: &BTreeMap<String, String>,
-    here: &str,
-) -> Option<Destination> {
-    if let Some(output) = &flags.output {
-        return Some(Destination::Directory(join(here, output)));
-    }
-    let kubernetes = environment.kubernetes.clone().unwrap_or_default();
-    let context = flags.context.as_deref().map(Name::from);
-    if context.is_none()
-        && let Some(output) = &environment.output
-    {
-        return Some(Destination::Directory(join(&known.directory, &output.value)));
-    }
-    let context = context.or_else(|| kubernetes.context.as_ref().map(|name| name.value.clone()));
-    let kubeconfig = if let Some(path) = &flags.kubeconfig {
-        vec![join(here, path)]
-    } else if let Some(path) = &kubernetes.kubeconfig {
-        vec![join(&known.directory, &home(&path.value, variables))]
-    } else if let Some(list) = variables.get("KUBECONFIG").filter(|list| !list.is_empty()) {
-        list.split(':').filter(|path| !path.is_empty()).map(|path| join(here, path)).collect()
-    } else {
-        variables.get("HOME").map(|home| join(home, ".kube/config")).into_iter().collect()
-    };
-    // A kubeconfig that was named is as good as a context: its current one is meant.
-    let named = context.is_some() || flags.kubeconfig.is_some() || kubernetes.kubeconfig.is_some();
-    named.then_some(Destination::Cluster { context, kubeconfig })
-}
-
-fn home(path: &str, variables: &BTreeMap<String, String>) -> String {
-    match (path.strip_prefix("~/"), variables.get("HOME")) {
-        (Some(rest), Some(home)) => join(home, rest),
-        _ => path.to_owned(),
-    }
-}
-
 impl Selected {
-    /// Whose the release is.
-    pub fn owner(&self, project: &Name) -> Application {
-        Application {
-            project: self.application.clone().unwrap_or_else(|| project.clone()),
-            environment: self.name.clone(),
-        }
-    }
-
-    /// The namespace everything lives in.
-    pub fn namespace(&self, project: &Name) -> Name {
-        let written = self.environment.kubernetes.as_ref().and_then(|kubernetes| kubernetes.namespace.as_ref());
-        if let Some(flag) = &self.namespace {
-            return flag.as_str().into();
-        }
-        written.map_or_else(
-            || {
-                let owner = self.owner(project);
-                if owner.environment.is_empty() {
-                    owner.project
-                } else {
-                    format!("{}-{}", owner.project, owner.environment).into()
-                }
-            },
-            |name| name.value.clone(),
-        )
-    }
-
     /// What protects it.
     pub fn guards(&self) -> Guards {
         self.environment.guards.clone().unwrap_or_default()
-    }
-
-    /// What the translation goes by. `pull` is the text of a `.dockerconfigjson` made here.
-    pub fn settings(&self, project: &Name, pull: Option<Located<Text>>) -> Settings {
-        let kubernetes = self.environment.kubernetes.clone().unwrap_or_default();
-        let namespace_spot = kubernetes.namespace.as_ref().map(|name| name.spot).unwrap_or_default();
-        let services = self.environment.services.iter().flatten();
-        let volumes = self.environment.volumes.iter().flatten();
-        Settings {
-            application: self.owner(project),
-            ordering: kubernetes.ordering,
-            files: matches!(self.destination, Some(Destination::Directory(_))),
-            services: services
-                .map(|(name, service)| {
-                    let settings = ServiceSettings {
-                        spot: service.spot,
-                        replicas: service.replicas,
-                        publish: service.publish,
-                        liveness: service.liveness,
-                        sensitive: service.sensitive.clone().unwrap_or_default(),
-                    };
-                    (name.clone(), settings)
-                })
-                .collect(),
-            volumes: volumes
-                .map(|(name, volume)| {
-                    let settings = VolumeSettings {
-                        spot: volume.spot,
-                        size: volume.size.clone(),
-                        class: volume.class.clone(),
-                        access_mode: volume.access_mode.clone(),
-                    };
-                    (name.clone(), settings)
-                })
-                .collect(),
-            kubernetes: kubernetes_settings(kubernetes, Located::new(self.namespace(project), namespace_spot), pull),
-        }
     }
 
     /// Leaves out the findings that the environment accepts.
@@ -421,27 +300,6 @@ impl Selected {
                     .filter_map(|silence| silence.path.as_ref())
                     .any(|pattern| covers(&pattern.value, path))
         });
-    }
-}
-
-fn kubernetes_settings(
-    written: Kubernetes,
-    namespace: Located<Name>,
-    pull: Option<Located<Text>>,
-) -> KubernetesSettings {
-    let named = written.image_pull_secret.as_ref().and_then(|secret| secret.name.clone());
-    KubernetesSettings {
-        namespace: Some(namespace),
-        create_namespace: written.create_namespace.unwrap_or_default(),
-        version: written.version.map(|version| version.map(|version| (version.0, version.1))),
-        publish: written.publish,
-        secrets: written.secrets,
-        storage_class: written.storage_class,
-        volume_size: written.volume_size,
-        image_pull_secret: pull.map(ImagePullSecret::Created).or_else(|| named.map(ImagePullSecret::Named)),
-        host_paths: written.host_paths.unwrap_or_default(),
-        wait_image: written.wait_image,
-        network_policy: written.network_policy,
     }
 }
 

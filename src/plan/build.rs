@@ -82,7 +82,7 @@ impl<'a> Builder<'a> {
                 // Without the content key: the live one's, where it holds the same.
                 Called::AtApply { .. } => self
                     .live_of(key)
-                    .filter(|live| same_content(resource, live))
+                    .filter(|live| same_content(resource, live, self.target.content(&resource.address)))
                     .and_then(|live| live.address.name.now().map(str::to_owned)),
             };
             if let Some(name) = name {
@@ -246,7 +246,11 @@ impl<'a> Builder<'a> {
         // A name that carries its content is no difference of its own.
         let mut all = differ.all(before, after);
         if live.address != *address {
-            all.retain(|difference| !difference.path.matches("metadata.name"));
+            let own = self.release().resources.values().find(|resource| self.address(resource) == *address);
+            all.retain(|difference| {
+                let named = own.and_then(|own| Some((own, own.body.at(&difference.path)?)));
+                !named.is_some_and(|(own, node)| matches!(&node.value, Value::Reference(key, _) if **key == own.key))
+            });
         }
         all
     }
@@ -264,7 +268,7 @@ impl<'a> Builder<'a> {
             Owner::Us => {}
             owner @ (Owner::Nobody | Owner::Tool(_)) => {
                 let consent = Consent::Adopt(Masked::words(address.to_string()));
-                if resource.life == Life::Data && *owner == Owner::Nobody && address.kind.ends_with("Namespace") {
+                if resource.life == Life::Data && *owner == Owner::Nobody && self.target.is_shared(address) {
                     // A namespace that is there needs nobody's mark.
                     return None;
                 }
@@ -464,13 +468,14 @@ impl<'a> Builder<'a> {
                 continue;
             }
             let recorded = self.seen.history.current.as_ref().and_then(|record| record.resources.get(&key));
-            let data = recorded.map_or_else(|| holds_data(&live.address), |recorded| recorded.life == Life::Data);
+            let data =
+                recorded.map_or_else(|| self.target.holds_data(&live.address), |recorded| recorded.life == Life::Data);
             let successor = self.release().resources.get(&key);
             let held = self.seen.live.values().find(|other| {
                 other.references.contains(&live.address) && !changing(&other.address) && wanted.contains(&other.address)
             });
             let before = self.target.canonical(&live.address, live.body.clone());
-            let action = if data || holds_data(&live.address) {
+            let action = if data || self.target.holds_data(&live.address) {
                 Action::Keep { why: "it holds data" }
             } else if held.is_some() {
                 Action::Keep { why: "something that runs, or could be returned to, refers to it" }
@@ -523,8 +528,8 @@ fn resolve(node: &mut Node, name: &dyn Fn(&Key) -> Option<String>) {
     }
 }
 
-fn same_content(resource: &Resource, live: &Live) -> bool {
-    ["data", "binaryData"].iter().all(|part| match (resource.body.get(part), live.body.get(part)) {
+fn same_content(resource: &Resource, live: &Live, content: &[&str]) -> bool {
+    content.iter().all(|part| match (resource.body.get(part), live.body.get(part)) {
         (None, None) => true,
         (Some(a), Some(b)) => equal(&a.value, &b.value),
         _ => false,
@@ -533,10 +538,6 @@ fn same_content(resource: &Resource, live: &Live) -> bool {
 
 fn is_reference(resource: &Resource, path: &Path) -> bool {
     resource.body.at(path).is_some_and(|node| matches!(node.value, Value::Reference(..)))
-}
-
-fn holds_data(address: &Address) -> bool {
-    matches!(address.kind.rsplit('/').next(), Some("PersistentVolumeClaim" | "Namespace"))
 }
 
 fn push(causes: &mut Vec<Cause>, cause: Cause) {

@@ -44,7 +44,10 @@ fn settled_onto(node: &Node, at: &Node, path: &Path, ours: Option<&[Path]>) -> N
                 let path = path.join(name.clone());
                 match (&child.value, at.get(name)) {
                     (Value::Theirs(_), Some(live)) => {
-                        let written = ours.is_some_and(|ours| ours.iter().any(|one| one.starts_with(&path)));
+                        let written = ours.is_some_and(|ours| {
+                            // All of it is ours where a place takes whole definitions.
+                            ours.iter().any(|one| one.steps().is_empty() || one.starts_with(&path))
+                        });
                         let value = if written { live.value.clone() } else { Value::Theirs(None) };
                         settled.push((name.clone(), Node { value, from: child.from }));
                     }

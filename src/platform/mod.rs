@@ -1,13 +1,15 @@
-//! Places: a cluster, a directory, later a swarm, a host, Marathon. The only code that talks to them.
+//! Places: a cluster, a directory, a swarm, a host, Marathon. The only code that talks to them.
 
 pub mod cluster;
 mod codec;
+mod connect;
 pub mod directory;
 mod observation;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
 pub use codec::{Unresolved, decode, encode, encode_onto};
+pub use connect::{Means, connect};
 pub use observation::{
     DestinationId, History, Identity, Live, Observation, Owner, Preview, Reason, Refusal, RevisionHead, RevisionState,
     State, Token, UnderWay,

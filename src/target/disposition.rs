@@ -2,7 +2,13 @@
 
 use std::collections::HashMap;
 
-use crate::compose::model::{Config, Job, Model, Network, Secret, Service, Shape as _, Volume};
+use super::{Dialect, codes};
+use crate::{
+    compose::model::{Config, Job, Model, Network, Project, Secret, Service, Shape as _, Volume},
+    diagnostic::{Finding, Findings},
+    value::{Masked, Spot},
+    yaml::Tree,
+};
 
 /// One row of a target's table. The table drives findings, `explain`, the documentation and the test that
 /// nothing is dropped in silence.
@@ -34,6 +40,14 @@ pub enum DispositionKind {
     /// Can be said and is not written yet: a warning at its place.
     NotYet,
 }
+
+/// A table of dispositions, by kind.
+macro_rules! table {
+    ($($kind:ident { $($path:literal : $note:literal,)* })*) => {
+        &[$($($crate::target::Disposition { path: $path, kind: $crate::target::DispositionKind::$kind, note: $note },)*)*]
+    };
+}
+pub(super) use table;
 
 /// A table, ready to be asked often.
 #[derive(Debug)]
@@ -72,6 +86,52 @@ impl Rows {
             })
         })
     }
+
+    /// A finding for everything that is set and does not carry, at its place.
+    pub(super) fn findings(&self, dialect: Dialect, project: &Project) -> Findings {
+        let mut findings = Findings::new();
+        let mut said: Vec<(String, &'static str)> = Vec::new();
+        project.canonical.walk(&mut |path, tree| {
+            let Some(row) = self.get(path) else { return };
+            let code = match row.kind {
+                DispositionKind::Unsupported => &codes::UNSUPPORTED,
+                DispositionKind::Refused => &codes::REFUSED,
+                DispositionKind::NotYet => &codes::NOT_YET,
+                _ => return,
+            };
+            if path.len() < row.path.split('.').count() || is_default(path, tree) || is_implied(project, path, tree) {
+                return;
+            }
+            let depth = row.path.split('.').count();
+            let at = path.get(..depth).unwrap_or_default().join(".");
+            let spot = if tree.spot.is_somewhere() { tree.spot } else { place(project, path) };
+            if path.len() > depth {
+                // Its leaves belong to the same finding.
+                if let Some(spot) = tree.spot.is_somewhere().then_some(tree.spot) {
+                    findings.retain_mut(|finding| {
+                        if finding.path.as_deref() == Some(at.as_str()) && finding.code.name == code.name {
+                            finding.covers.push(spot);
+                        }
+                        true
+                    });
+                }
+                return;
+            }
+            if said.contains(&(at.clone(), row.path)) {
+                findings.retain_mut(|finding| {
+                    if finding.path.as_deref() == Some(at.as_str()) {
+                        finding.covers.push(spot);
+                    }
+                    true
+                });
+                return;
+            }
+            said.push((at.clone(), row.path));
+            let words = format!("`{}` does not carry to {}", shown(path), dialect.title());
+            findings.push(Finding::new(code, Masked::words(words), spot).at(at).help(row.note));
+        });
+        findings
+    }
 }
 
 /// Every path of the Compose model, `*` for names and items.
@@ -88,4 +148,36 @@ pub fn paths() -> Vec<String> {
     paths.sort();
     paths.dedup();
     paths
+}
+
+fn shown(path: &[&str]) -> String {
+    path.get(2..).filter(|rest| !rest.is_empty()).unwrap_or(path).join(".").replace(".*", "[]")
+}
+
+fn place(project: &Project, path: &[&str]) -> Spot {
+    (0..path.len())
+        .rev()
+        .find_map(|length| {
+            project.canonical.at(path.get(..length)?).map(|tree| tree.spot).filter(|spot| spot.is_somewhere())
+        })
+        .unwrap_or_default()
+}
+
+/// What links and shared namespaces imply of `depends_on` stands where they do, all of it.
+fn is_implied(project: &Project, path: &[&str], tree: &Tree) -> bool {
+    let ["services", name, "depends_on", other, "restart"] = path else { return false };
+    let condition = project.canonical.at(&["services", name, "depends_on", other, "condition"]);
+    condition.is_some_and(|condition| condition.spot == tree.spot)
+}
+
+/// What Compose writes out by itself says nothing.
+fn is_default(path: &[&str], tree: &Tree) -> bool {
+    match path.last() {
+        Some(&"restart") => matches!(tree.value, crate::yaml::Scalar::Bool(false)),
+        _ => match &tree.value {
+            crate::yaml::Scalar::Mapping(mapping) => mapping.entries.is_empty() && !tree.spot.is_somewhere(),
+            crate::yaml::Scalar::Null => !tree.spot.is_somewhere(),
+            _ => false,
+        },
+    }
 }

@@ -1,11 +1,12 @@
-//! Dialects: what an application is in the words of Kubernetes, and later of Swarm, Marathon and Compose
-//! itself. Everything here is pure; where a release goes is the business of [`platform`](crate::platform).
+//! Dialects: what an application is in the words of each target. Everything here is pure; where a release goes is the business of [`platform`](crate::platform).
 
 pub(crate) mod codes;
 mod disposition;
 pub mod kubernetes;
 pub mod naming;
 mod release;
+mod schedule;
+mod services;
 mod settings;
 mod template;
 
@@ -14,8 +15,8 @@ use std::time::Duration;
 pub use disposition::{Disposition, DispositionKind, Rows, paths};
 pub use release::{After, Condition, Dialect, Life, Release, Requirement, Resource, Settles};
 pub use settings::{
-    HostPaths, ImagePullSecret, KubernetesSettings, Ordering, Publish, SecretMode, ServiceSettings, Settings,
-    VolumeSettings,
+    ComposeSettings, HostPaths, ImagePullSecret, KubernetesSettings, MarathonSettings, Ordering, Publish, SecretMode,
+    ServiceSettings, Settings, SwarmSettings, VolumeSettings,
 };
 
 pub use template::Template;
@@ -74,9 +75,31 @@ pub trait Target: Send + Sync {
         at: &[Path],
     ) -> (Consequence, Mutability);
 
+    /// Whether what is at this address holds what nobody can make again: it is never removed unasked.
+    fn holds_data(&self, address: &Address) -> bool;
+
+    /// Whether what is at this address is shared with whoever else is there, and needs nobody's mark.
+    fn is_shared(&self, address: &Address) -> bool;
+
+    /// The entries of a body that its name is made from, where the name carries content.
+    fn content(&self, address: &Address) -> &'static [&'static str];
+
     /// The calls that carry these changes, and their order among each other: one per object on Kubernetes,
     /// one per deployment on Marathon, one per dependency layer on a host.
     fn schedule(&self, release: &Release, changes: &[Change]) -> Vec<Step>;
+}
+
+/// The dialect of a name; `None` where it is not written yet.
+pub fn of(dialect: Dialect) -> Option<Box<dyn Target>> {
+    match dialect {
+        Dialect::Kubernetes => Some(Box::<kubernetes::Kubernetes>::default()),
+        Dialect::Swarm | Dialect::Marathon | Dialect::Compose | Dialect::Files => None,
+    }
+}
+
+/// All dialects.
+pub fn all() -> impl Iterator<Item = Box<dyn Target>> {
+    Dialect::LIVE.into_iter().filter_map(of)
 }
 
 /// How the items of a list are told apart.

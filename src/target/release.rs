@@ -22,6 +22,33 @@ pub enum Dialect {
     Files,
 }
 
+impl Dialect {
+    /// Those that something runs.
+    pub const LIVE: [Self; 4] = [Self::Kubernetes, Self::Swarm, Self::Marathon, Self::Compose];
+
+    /// As flags and settings call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kubernetes => "kubernetes",
+            Self::Swarm => "swarm",
+            Self::Marathon => "marathon",
+            Self::Compose => "compose",
+            Self::Files => "files",
+        }
+    }
+
+    /// As people call it.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Kubernetes => "Kubernetes",
+            Self::Swarm => "Swarm",
+            Self::Marathon => "Marathon",
+            Self::Compose => "a Docker host",
+            Self::Files => "files",
+        }
+    }
+}
+
 /// Everything one destination should hold, in its own dialect. Not `Serialize`: it leaves through an encoder
 /// (clear), a view (masked) or a record (holes).
 #[derive(Clone, Debug)]
@@ -41,6 +68,11 @@ pub struct Release {
 }
 
 impl Release {
+    /// Nothing at all.
+    pub fn nothing(application: Application, dialect: Dialect, origins: Arc<Origins>, concealed: Arc<Secrets>) -> Self {
+        Self { application, dialect, resources: IndexMap::new(), requires: Vec::new(), origins, concealed }
+    }
+
     /// What a reference stands for once encoded. `None` when no such resource is in the release, or its name
     /// is only known at apply.
     pub fn resolve(&self, key: &Key, part: Part) -> Option<&str> {

@@ -11,6 +11,12 @@ pub struct Settings {
     pub application: Application,
     /// Kubernetes.
     pub kubernetes: KubernetesSettings,
+    /// Swarm.
+    pub swarm: SwarmSettings,
+    /// Marathon.
+    pub marathon: MarathonSettings,
+    /// A Docker host.
+    pub compose: ComposeSettings,
     /// Keys of `x-transship`, by service; `transship.yaml` over the Compose file.
     pub services: IndexMap<Name, ServiceSettings>,
     /// The same for volumes.
@@ -58,6 +64,29 @@ pub struct KubernetesSettings {
     /// Whether network policies follow `networks`. Default: when more than one network is declared, or one
     /// is internal.
     pub network_policy: Option<Located<bool>>,
+}
+
+/// `environments.*.swarm`.
+#[derive(Clone, Debug, Default)]
+pub struct SwarmSettings {
+    /// Default: `<application>-<environment>`, or the project name without an environment.
+    pub stack: Option<Located<Name>>,
+    /// Whether bind mounts of the nodes' own paths are allowed.
+    pub host_paths: HostPaths,
+}
+
+/// `environments.*.marathon`.
+#[derive(Clone, Debug, Default)]
+pub struct MarathonSettings {
+    /// Absolute. Default: `/<application>-<environment>`, or the project name without an environment.
+    pub group: Option<Located<Name>>,
+}
+
+/// `environments.*.compose`.
+#[derive(Clone, Debug, Default)]
+pub struct ComposeSettings {
+    /// Default: `<application>-<environment>`, or the project name without an environment.
+    pub project: Option<Located<Name>>,
 }
 
 /// How published ports leave the cluster.

@@ -286,10 +286,10 @@ error: two environments are named: `demo` and, with -e, `staging`
 #[test]
 fn a_target_that_cannot_be_reached_yet() {
     let shop = Shop::copy();
-    shop.run(["render", "demo", "--to", "swarm"]).code(1).stdout_eq("").stderr_eq(str![[r"
-error[target-not-yet]: only Kubernetes and directories can be reached yet
+    shop.run(["render", "demo", "--to", "swarm"]).code(1).stdout_eq("").stderr_eq(str![[r#"
+error[target-not-yet]: Swarm cannot be reached yet
  = help: leave out `--to`, or say `--to kubernetes`
 
 
-"]]);
+"#]]);
 }

@@ -51,10 +51,23 @@ fn secret_bytes_are_read_where_they_leave_and_in_config() {
 }
 
 #[test]
-fn planning_and_deploying_know_no_target() {
+fn planning_deploying_reporting_and_the_command_line_know_no_target() {
+    let rooms = ["src/plan/", "src/deploy/", "src/report/", "src/cli/"];
+    let words = [
+        "kubernetes::",
+        "cluster::",
+        "swarm::",
+        "marathon::",
+        "host::",
+        "directory::",
+        "Dialect::Kubernetes",
+        "Dialect::Swarm",
+        "Dialect::Marathon",
+        "Dialect::Compose",
+    ];
     for (path, code) in sources() {
-        let generic = ["src/plan/", "src/deploy/", "src/report/"].iter().any(|room| path.starts_with(room));
-        for word in ["kubernetes::", "cluster::", "directory::"] {
+        let generic = rooms.iter().any(|room| path.starts_with(room));
+        for word in words {
             assert!(!generic || !code.contains(word), "{path} knows {word}");
         }
     }

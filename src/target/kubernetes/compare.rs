@@ -1,10 +1,8 @@
 //! How objects are compared, what a change does to what runs, and in which order calls are made.
 
-use std::collections::HashMap;
-
 use crate::{
-    plan::{Action, Call, Change, Consequence, Step, StepId},
-    target::{Cascade, Condition, ListOrder, Mutability, Release, Shown},
+    plan::{Change, Consequence, Step},
+    target::{Cascade, ListOrder, Mutability, Release, Shown, schedule},
     value::{Address, Key, Node, Path, Value},
 };
 
@@ -143,101 +141,21 @@ pub(super) fn consequence(
     }
 }
 
-/// One call per object; removals last, when everything new has settled.
+/// One call per object: the namespace and the set first; what runs goes before what it needs, the mark of the whole
+/// set last, so that a removal that is cut off is still known to be one.
 pub(super) fn schedule(release: &Release, changes: &[Change]) -> Vec<Step> {
-    let mut steps: Vec<Step> = Vec::new();
-    let mut made: HashMap<&Key, StepId> = HashMap::new();
-    let mut next: StepId = 0;
-    let mut id = || {
-        next += 1;
-        next
-    };
-    // In the order of the release, in which everything stands behind what it needs.
-    let mut ordered: Vec<&Change> = changes.iter().collect();
-    ordered.sort_by_key(|change| release.resources.get_index_of(&change.key).unwrap_or(usize::MAX));
-    let first: Vec<Key> = release
-        .resources
-        .keys()
-        .filter(|key| {
-            matches!(key.role.as_str(), "namespace" | "parent") && key.of == crate::value::Subject::Application
-        })
-        .cloned()
-        .collect();
-    for change in &ordered {
-        let call = match &change.action {
-            Action::Create | Action::Update | Action::Succeed { .. } => Call::Put,
-            Action::Replace { cascade } => {
-                let step = Step {
-                    id: id(),
-                    call: Call::Delete { cascade: *cascade },
-                    carries: vec![change.key.clone()],
-                    address: Some(change.address.clone()),
-                    after: Vec::new(),
-                };
-                steps.push(step);
-                Call::Put
-            }
-            Action::Rerun => Call::Run,
-            Action::Settle => Call::Wait,
-            Action::Delete | Action::Retire | Action::Keep { .. } => continue,
-        };
-        let mut after: Vec<(StepId, Condition)> = Vec::new();
-        if matches!(change.action, Action::Replace { .. })
-            && let Some(removed) = steps.last()
-        {
-            after.push((removed.id, Condition::Exists));
-        }
-        for key in &first {
-            if *key != change.key
-                && let Some(step) = made.get(key)
-            {
-                after.push((*step, Condition::Exists));
-            }
-        }
-        if let Some(resource) = release.resources.get(&change.key) {
-            for dependency in release.dependencies(resource) {
-                if let Some(step) = made.get(&dependency.key) {
-                    after.push((*step, dependency.until));
-                }
-            }
-        }
-        let step =
-            Step { id: id(), call, carries: vec![change.key.clone()], address: Some(change.address.clone()), after };
-        made.insert(&change.key, step.id);
-        steps.push(step);
-    }
-    let all: Vec<(StepId, Condition)> = ordered
-        .iter()
-        .filter_map(|change| {
-            let step = made.get(&change.key)?;
-            Some((
-                *step,
-                release.resources.get(&change.key).map_or(Condition::Exists, |resource| resource.settles.when),
-            ))
-        })
-        .collect();
-    let mut gone: Vec<&Change> =
-        changes.iter().filter(|change| matches!(change.action, Action::Delete | Action::Retire)).collect();
-    gone.sort_by_key(|change| rank(change));
-    for change in gone {
-        steps.push(Step {
-            id: id(),
-            call: Call::Delete { cascade: Cascade::All },
-            carries: vec![change.key.clone()],
-            address: Some(change.address.clone()),
-            after: all.clone(),
-        });
-    }
-    steps
-}
-
-/// What goes first: what runs, before what it needs; the mark of the whole set last, so that a removal that is
-/// cut off is still known to be one.
-fn rank(change: &Change) -> u8 {
-    match kind(&change.address) {
+    let first =
+        |key: &Key| matches!(key.role.as_str(), "namespace" | "parent") && key.of == crate::value::Subject::Application;
+    let rank = |change: &Change| match kind(&change.address) {
         "Deployment" | "StatefulSet" | "DaemonSet" | "Job" | "CronJob" => 0,
         "Service" | "NetworkPolicy" => 1,
         _ if change.key.role.as_str() == "parent" => 3,
         _ => 2,
-    }
+    };
+    schedule::one_each(release, changes, &first, &rank)
+}
+
+/// Claims and namespaces hold what nobody can make again.
+pub(super) fn holds_data(address: &Address) -> bool {
+    matches!(kind(address), "PersistentVolumeClaim" | "Namespace")
 }

@@ -68,6 +68,18 @@ impl Target for Kubernetes {
         compare::consequence(address, before, after, at)
     }
 
+    fn holds_data(&self, address: &Address) -> bool {
+        compare::holds_data(address)
+    }
+
+    fn is_shared(&self, address: &Address) -> bool {
+        address.kind.ends_with("Namespace")
+    }
+
+    fn content(&self, _address: &Address) -> &'static [&'static str] {
+        &["data", "binaryData"]
+    }
+
     fn schedule(&self, release: &Release, changes: &[Change]) -> Vec<Step> {
         compare::schedule(release, changes)
     }

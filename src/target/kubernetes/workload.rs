@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::{
     object::Object,
     probes::seconds,
-    translate::{Translator, context, restart_policy, some_map, sorted},
+    translate::{Translator, context, some_map, sorted},
 };
 use crate::{
     compose::model::{Service, UpdateConfig},
     image::PinnedImage,
-    target::{After, Condition, Life, codes, naming},
+    target::{After, Condition, Life, codes, naming, services::restart_policy},
     value::{Called, Fingerprint, Key, Located, Node, Part, Role, Sources, Spot, Subject, Value},
 };
 

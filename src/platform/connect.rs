@@ -1,0 +1,56 @@
+//! From where an environment goes to the place itself.
+
+use std::{path::PathBuf, sync::Arc};
+
+use super::{
+    Failure, FailureKind, Platform,
+    cluster::{Cluster, ClusterSettings, Patience},
+    directory::Directory,
+};
+use crate::{
+    environment::{Destination, Selected},
+    image::Registries,
+    value::{Masked, Name, Secrets},
+};
+
+/// What connecting needs beside the environment.
+pub struct Means<'a> {
+    /// All secret bytes of the run.
+    pub concealed: &'a Arc<Secrets>,
+    /// Registries with the credentials of this machine, for a place that pulls with them.
+    pub registries: &'a Registries,
+    /// Shows a path as people would type it.
+    pub shown: &'a dyn Fn(&str) -> String,
+    /// Variables of the process.
+    pub variable: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// The place of an environment. Nothing is asked of it but what connecting takes.
+///
+/// # Errors
+/// When it cannot be reached, or its settings cannot be read.
+pub async fn connect(
+    destination: &Destination,
+    selected: &Selected,
+    project: &Name,
+    means: Means<'_>,
+) -> Result<Box<dyn Platform>, Failure> {
+    match destination {
+        Destination::Directory(path) => Ok(Box::new(Directory::new(path.as_str(), (means.shown)(path)))),
+        Destination::Cluster { context, kubeconfig } => {
+            let kubernetes = selected.environment.kubernetes.as_ref();
+            let settings = ClusterSettings {
+                kubeconfig: kubeconfig.iter().map(PathBuf::from).collect(),
+                context: context.clone(),
+                namespace: selected.namespace(project),
+                create_namespace: kubernetes.and_then(|one| one.create_namespace).unwrap_or_default(),
+                patience: Patience::default(),
+            };
+            Ok(Box::new(Cluster::connect(settings, Arc::clone(means.concealed)).await?))
+        }
+        Destination::Swarm(_) | Destination::Host(_) | Destination::Marathon { .. } => {
+            let words = format!("{} cannot be reached yet", selected.dialect.title());
+            Err(Failure::new(FailureKind::Other, Masked::words(words)))
+        }
+    }
+}
