@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use super::{
     Additional, Digest, Failure, ImageSettings, Kind, Lock, LockedImage, Pinned, PinnedImage, Platform, Reference,
     Registries, codes,
-    source::{Layouts, Source, is_complete},
+    source::{Layouts, Source, Wanted, is_complete, knows_users},
     uses::{self, Use},
 };
 use crate::{
@@ -101,7 +101,7 @@ pub enum LockChangeKind {
 struct Image<'a> {
     reference: Reference,
     uses: Vec<&'a Use>,
-    wanted: Vec<Platform>,
+    wanted: Wanted,
 }
 
 /// Pins every image of a project. Fails with all that is wrong at once, and then nothing has changed.
@@ -115,7 +115,7 @@ pub async fn pin(request: Request<'_>) -> Result<Resolution, Findings> {
     for (key, image) in &images {
         let known = lock.images.get(&**key);
         let keep = !updates(request.mode, image);
-        if keep && known.is_some_and(|known| is_complete(known, &image.wanted)) {
+        if keep && known.is_some_and(|known| is_enough(known, image, request)) {
             continue;
         }
         match source(request, image, known, &mut layouts) {
@@ -185,31 +185,41 @@ fn images<'a>(uses: &'a [Use], request: Request<'_>, findings: &mut Findings) ->
                 let image = images.entry(key.into()).or_insert_with(|| Image {
                     reference,
                     uses: Vec::new(),
-                    wanted: Vec::new(),
+                    wanted: Wanted::default(),
                 });
                 image.uses.push(one);
                 match &one.platform {
-                    Some(platform) => image.wanted.push(platform.value.clone()),
-                    None => image.wanted.extend_from_slice(request.platforms),
+                    Some(platform) => image.wanted.platforms.push(platform.value.clone()),
+                    None => image.wanted.platforms.extend_from_slice(request.platforms),
                 }
+                image.wanted.users.extend(one.user.clone());
             }
         }
     }
     for image in images.values_mut() {
+        let wanted = &mut image.wanted.platforms;
         // Some use wants a platform and some do not say: those have the usual one.
-        if request.platforms.is_empty()
-            && image.uses.iter().any(|one| one.platform.is_none())
-            && !image.wanted.is_empty()
-        {
-            image.wanted.push(Platform::usual());
+        if request.platforms.is_empty() && image.uses.iter().any(|one| one.platform.is_none()) && !wanted.is_empty() {
+            wanted.push(Platform::usual());
         }
-        image.wanted.sort();
-        image.wanted.dedup();
+        wanted.sort();
+        wanted.dedup();
     }
     for (failure, uses) in refused.values() {
         findings.push(uses::finding(uses, failure));
     }
     images
+}
+
+/// Whether nobody needs to be asked about an image. The numbers of users are had where there is somebody to ask;
+/// nothing fails for want of them.
+fn is_enough(known: &LockedImage, image: &Image<'_>, request: Request<'_>) -> bool {
+    let asks = match request.mode {
+        PinMode::Locked => false,
+        PinMode::Offline => request.settings.is_local(&image.reference),
+        PinMode::Missing | PinMode::Update(_) => true,
+    };
+    is_complete(known, &image.wanted.platforms) && (!asks || knows_users(known, &image.wanted))
 }
 
 fn updates(mode: &PinMode, image: &Image<'_>) -> bool {
@@ -231,7 +241,7 @@ fn source<'a>(
     if *request.mode == PinMode::Locked {
         let message = match known {
             None => "the lock does not hold it".to_owned(),
-            Some(_) => format!("the lock does not hold its configuration for {}", list(&image.wanted)),
+            Some(_) => format!("the lock does not hold its configuration for {}", list(&image.wanted.platforms)),
         };
         return Err(Failure::new(&codes::NOT_LOCKED, message).help("run `transship lock`"));
     }
