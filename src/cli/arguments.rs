@@ -3,7 +3,8 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    apply, completions, config, destroy, diff, environments, explain, lock, plan, promote, render, show, status,
+    apply, completions, compose, config, destroy, diff, environments, explain, lock, plan, promote, render, show,
+    status,
 };
 use crate::{environment::Flags, target::Dialect};
 
@@ -56,6 +57,8 @@ pub enum Command {
     Status(status::Arguments),
     /// Remove an application from an environment; volumes stay.
     Destroy(destroy::Arguments),
+    /// Run Docker Compose on the application, pinned and merged.
+    Compose(compose::Arguments),
     /// List the environments and where each goes.
     Environments(environments::Arguments),
     /// Tell what a finding means, or what becomes of an attribute.

@@ -4,6 +4,7 @@
 mod apply;
 mod arguments;
 mod completions;
+mod compose;
 mod config;
 mod destroy;
 mod diff;
@@ -153,6 +154,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         return Err(Stop::new(Exit::Usage, message).into());
     }
     match command {
+        Command::Compose(arguments) => compose::run(context, &arguments).await,
         Command::Config(arguments) => config::run(context, &arguments).await,
         Command::Lock(arguments) => lock::run(context, &arguments).await,
         Command::Promote(arguments) => promote::run(context, &arguments).await,
