@@ -3,7 +3,8 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    apply, check, completions, config, destroy, diff, environments, explain, lock, plan, promote, render, show, status,
+    apply, check, completions, compose, config, destroy, diff, environments, explain, lock, plan, promote, render, show,
+    status,
 };
 use crate::{environment::Flags, target::Dialect};
 
@@ -58,6 +59,8 @@ pub enum Command {
     Status(status::Arguments),
     /// Remove an application from an environment; volumes stay.
     Destroy(destroy::Arguments),
+    /// Run Docker Compose on the application, pinned and merged.
+    Compose(compose::Arguments),
     /// List the environments and where each goes.
     Environments(environments::Arguments),
     /// Tell what a finding means, or what becomes of an attribute.

@@ -5,6 +5,7 @@ mod apply;
 mod arguments;
 mod check;
 mod completions;
+mod compose;
 mod config;
 mod destroy;
 mod diff;
@@ -158,6 +159,7 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
         return Err(Stop::new(Exit::Usage, "--to: several targets are only understood by `check`").into());
     }
     match command {
+        Command::Compose(arguments) => compose::run(context, &arguments).await,
         Command::Config(arguments) => config::run(context, &arguments).await,
         Command::Lock(arguments) => lock::run(context, &arguments).await,
         Command::Promote(arguments) => promote::run(context, &arguments).await,
