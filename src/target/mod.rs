@@ -3,6 +3,7 @@
 pub(crate) mod codes;
 mod disposition;
 pub mod kubernetes;
+pub mod marathon;
 pub mod naming;
 mod release;
 mod schedule;
@@ -15,7 +16,7 @@ use std::time::Duration;
 pub use disposition::{Disposition, DispositionKind, Rows, paths};
 pub use release::{After, Condition, Dialect, Life, Release, Requirement, Resource, Settles};
 pub use settings::{
-    ComposeSettings, HostPaths, ImagePullSecret, KubernetesSettings, MarathonSettings, Ordering, Publish, SecretMode,
+    ComposeSettings, Containerizer, HostPaths, ImagePullSecret, KubernetesSettings, MarathonSettings, Ordering, Publish, SecretMode,
     ServiceSettings, Settings, SwarmSettings, VolumeSettings,
 };
 
@@ -93,7 +94,8 @@ pub trait Target: Send + Sync {
 pub fn of(dialect: Dialect) -> Option<Box<dyn Target>> {
     match dialect {
         Dialect::Kubernetes => Some(Box::<kubernetes::Kubernetes>::default()),
-        Dialect::Swarm | Dialect::Marathon | Dialect::Compose | Dialect::Files => None,
+        Dialect::Marathon => Some(Box::<marathon::Marathon>::default()),
+        Dialect::Swarm | Dialect::Compose | Dialect::Files => None,
     }
 }
 

@@ -28,6 +28,7 @@ mod engine_real;
 mod fixtures;
 mod frozen;
 mod layout;
+mod marathon_server;
 mod promote;
 mod readme;
 mod registry;

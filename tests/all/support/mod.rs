@@ -5,6 +5,7 @@ pub mod deployed;
 pub mod engines;
 pub mod image_layout;
 pub mod journey;
+pub mod marathon;
 pub mod memory_files;
 pub mod memory_place;
 pub mod releases;
