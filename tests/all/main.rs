@@ -37,3 +37,4 @@ mod shop_real;
 mod source;
 mod support;
 mod trouble_real;
+mod yaml_readers;
