@@ -3,7 +3,9 @@
 
 mod apply;
 mod arguments;
+mod check;
 mod completions;
+mod compose;
 mod config;
 mod destroy;
 mod diff;
@@ -148,15 +150,21 @@ async fn interrupted() -> Exit {
 }
 
 async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
-    if let (Some(To::Registry(name)), false) = (&context.global.to, matches!(command, Command::Promote(_))) {
+    let registry = context.global.to.iter().find_map(To::registry);
+    if let (Some(name), false) = (registry, matches!(command, Command::Promote(_))) {
         let message = format!("--to: `{name}` is a registry, and only `promote` goes to one");
         return Err(Stop::new(Exit::Usage, message).into());
     }
+    if context.global.to.len() > 1 && !matches!(command, Command::Check(_)) {
+        return Err(Stop::new(Exit::Usage, "--to: several targets are only understood by `check`").into());
+    }
     match command {
+        Command::Compose(arguments) => compose::run(context, &arguments).await,
         Command::Config(arguments) => config::run(context, &arguments).await,
         Command::Lock(arguments) => lock::run(context, &arguments).await,
         Command::Promote(arguments) => promote::run(context, &arguments).await,
         Command::Render(arguments) => render::run(context, &arguments).await,
+        Command::Check(arguments) => check::run(context, &arguments).await,
         Command::Diff(arguments) => diff::run(context, &arguments).await,
         Command::Plan(arguments) => plan::run(context, &arguments).await,
         Command::Show(arguments) => show::run(context, &arguments),
@@ -255,8 +263,18 @@ impl Context {
         selected: Option<&Selected>,
         mut findings: crate::diagnostic::Findings,
     ) -> anyhow::Result<crate::diagnostic::Findings> {
+        self.weigh(selected, &mut findings);
+        if findings.has_errors() {
+            return Err(Found(findings).into());
+        }
+        self.output.findings(&findings, &self.origins, &self.concealed);
+        Ok(findings)
+    }
+
+    /// Leaves out what the environment accepts, and raises warnings where asked.
+    fn weigh(&self, selected: Option<&Selected>, findings: &mut crate::diagnostic::Findings) {
         if let Some(selected) = selected {
-            selected.silence(&mut findings);
+            selected.silence(findings);
         }
         if self.global.strict {
             findings.retain_mut(|finding| {
@@ -266,11 +284,6 @@ impl Context {
                 true
             });
         }
-        if findings.has_errors() {
-            return Err(Found(findings).into());
-        }
-        self.output.findings(&findings, &self.origins, &self.concealed);
-        Ok(findings)
     }
 }
 

@@ -50,7 +50,7 @@ pub struct Arguments {
 }
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let Some(To::Registry(to)) = &context.global.to else {
+    let Some(to) = context.global.to.iter().find_map(To::registry) else {
         let stop = Stop::new(Exit::Usage, "where to is not said");
         return Err(stop.help("name registry and path: `--to registry.example.com/shop`").into());
     };

@@ -50,7 +50,9 @@ impl Selected {
     /// The Compose project that everything on a host belongs to.
     pub fn compose_project(&self, project: &Name) -> Located<Name> {
         let written = self.environment.compose.as_ref().and_then(|compose| compose.project.clone());
-        written.unwrap_or_else(|| Located::new(slug(&self.usual_name(project), 100).into(), Spot::NOWHERE))
+        let flag = self.request.project_name.as_deref();
+        let usual = || compose_name(&flag.map_or_else(|| self.usual_name(project), str::to_owned));
+        written.unwrap_or_else(|| Located::new(usual(), Spot::NOWHERE))
     }
 
     /// The group that all apps stand in: absolute.
@@ -93,6 +95,13 @@ impl Selected {
             compose: ComposeSettings { project: Some(self.compose_project(project)) },
         }
     }
+}
+
+/// By the rules of Docker Compose for project names, which allow `_`.
+fn compose_name(name: &str) -> Name {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c.to_ascii_lowercase() } else { '-' };
+    let name: String = name.chars().map(allowed).collect();
+    name.trim_start_matches(['-', '_']).into()
 }
 
 fn services(environment: &Environment) -> indexmap::IndexMap<Name, ServiceSettings> {

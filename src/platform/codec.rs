@@ -1,5 +1,7 @@
 //! Between bodies and the JSON that places speak. One of the two rooms that may read secret bytes.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use serde_json::Value as Json;
 
@@ -109,6 +111,41 @@ fn encode_with(
         }
         Value::Hole(_) => return Err(Unresolved::Hole),
     })
+}
+
+/// Puts `${NAME}` in the place of every concealed part of a document, for a program that replaces variables itself;
+/// gives the variables to start it with.
+pub fn reveal(document: &mut Json, secrets: &Secrets) -> BTreeMap<String, String> {
+    let known: Vec<Revealed> = secrets
+        .shown(&Exposure::granted())
+        .into_iter()
+        .enumerate()
+        .map(|(number, (shown, bytes))| Revealed { shown, name: format!("TRANSSHIP_SECRET_{}", number + 1), bytes })
+        .collect();
+    let mut used = BTreeMap::new();
+    reveal_in(document, &known, &mut used);
+    used
+}
+
+/// A secret, and the variable that stands for it.
+struct Revealed {
+    shown: String,
+    name: String,
+    bytes: Vec<u8>,
+}
+
+fn reveal_in(json: &mut Json, known: &[Revealed], used: &mut BTreeMap<String, String>) {
+    match json {
+        Json::String(text) if text.contains('‹') => {
+            for one in known.iter().filter(|one| text.contains(one.shown.as_str())).collect::<Vec<_>>() {
+                *text = text.replace(one.shown.as_str(), &format!("${{{}}}", one.name));
+                used.insert(one.name.clone(), String::from_utf8_lossy(&one.bytes).into_owned());
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(|item| reveal_in(item, known, used)),
+        Json::Object(entries) => entries.values_mut().for_each(|value| reveal_in(value, known, used)),
+        _ => {}
+    }
 }
 
 /// JSON that a place answered, as a body without sources. Strings that hold known secrets are concealed by

@@ -193,9 +193,14 @@ impl LockDocument {
 
 /// Columns as wide as what stands in them.
 pub(super) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
-    let head = head.map(str::to_owned);
-    let all: Vec<&[String; N]> = std::iter::once(&head).chain(rows).collect();
-    let widths: Vec<usize> = (0..N)
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.to_vec()).collect();
+    table_of(&head.map(str::to_owned), &rows)
+}
+
+/// The same, with as many columns as the head has.
+pub(super) fn table_of(head: &[String], rows: &[Vec<String>]) -> String {
+    let all: Vec<&[String]> = std::iter::once(head).chain(rows.iter().map(Vec::as_slice)).collect();
+    let widths: Vec<usize> = (0..head.len())
         .map(|column| all.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
         .collect();
     let mut out = String::new();

@@ -9,6 +9,7 @@
 )]
 
 mod cli_bad_input;
+mod cli_check;
 mod cli_deploy;
 mod cli_environment;
 mod cli_lock;
@@ -38,3 +39,4 @@ mod shop_real;
 mod source;
 mod support;
 mod trouble_real;
+mod yaml_readers;

@@ -40,6 +40,7 @@ pub fn talkative() -> ImageConfiguration {
             ..ImageHealthcheck::default()
         }),
         user: Some("image-user".into()),
+        user_ids: std::collections::BTreeMap::default(),
         entrypoint: vec!["/image-entrypoint".into()],
         command: vec!["image-command".into()],
         stop_signal: Some("SIGQUIT".into()),

@@ -1,0 +1,5 @@
+//! A Docker host as a place.
+
+mod program;
+
+pub use program::{DockerCompose, Fed, Invocation, reads_input, subcommand};
