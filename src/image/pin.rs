@@ -216,7 +216,7 @@ fn images<'a>(uses: &'a [Use], request: Request<'_>, findings: &mut Findings) ->
 fn is_enough(known: &LockedImage, image: &Image<'_>, request: Request<'_>) -> bool {
     let asks = match request.mode {
         PinMode::Locked => false,
-        PinMode::Offline => request.settings.is_local(&image.reference),
+        PinMode::Offline | PinMode::Presumed => request.settings.is_local(&image.reference),
         PinMode::Missing | PinMode::Update(_) => true,
     };
     is_complete(known, &image.wanted.platforms) && (!asks || knows_users(known, &image.wanted))
