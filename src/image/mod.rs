@@ -3,6 +3,7 @@
 //! [`pin`](fn@pin) is the only maker of [`Pinned`], and nothing else can be translated.
 
 mod archive;
+pub(crate) mod artifact;
 pub(crate) mod codes;
 pub mod compose_files;
 mod configuration;

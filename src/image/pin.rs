@@ -22,13 +22,14 @@ use crate::{
 const AT_A_TIME: usize = 256;
 
 /// What may be asked for, and what of the lock is kept.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum PinMode {
     /// Only the lock counts: what it lacks is an error, and nothing is asked.
     Locked,
     /// As [`Missing`](Self::Missing), from layouts alone: no network.
     Offline,
     /// What the lock lacks is resolved; what it has stays.
+    #[default]
     Missing,
     /// The images of these services are resolved anew, or all without a list.
     Update(Option<BTreeSet<Name>>),
