@@ -52,7 +52,8 @@ pub async fn connect(
         }
         Destination::Marathon { url } => {
             let marathon = selected.environment.marathon.as_ref();
-            let named = |part: fn(&Marathon) -> Option<&Located<Name>>| marathon.and_then(part).map(|name| &*name.value);
+            let named =
+                |part: fn(&Marathon) -> Option<&Located<Name>>| marathon.and_then(part).map(|name| &*name.value);
             let access = MarathonAccess {
                 url: url.to_string(),
                 token: marathon::token(url, means.variable),

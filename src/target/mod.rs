@@ -16,8 +16,8 @@ use std::time::Duration;
 pub use disposition::{Disposition, DispositionKind, Rows, paths};
 pub use release::{After, Condition, Dialect, Life, Release, Requirement, Resource, Settles};
 pub use settings::{
-    ComposeSettings, Containerizer, HostPaths, ImagePullSecret, KubernetesSettings, MarathonSettings, Ordering, Publish, SecretMode,
-    ServiceSettings, Settings, SwarmSettings, VolumeSettings,
+    ComposeSettings, Containerizer, HostPaths, ImagePullSecret, KubernetesSettings, MarathonSettings, Ordering,
+    Publish, SecretMode, ServiceSettings, Settings, SwarmSettings, VolumeSettings,
 };
 
 pub use template::Template;
@@ -76,8 +76,8 @@ pub trait Target: Send + Sync {
         at: &[Path],
     ) -> (Consequence, Mutability);
 
-    /// Whether what is at this address holds what nobody can make again: it is never removed unasked.
-    fn holds_data(&self, address: &Address) -> bool;
+    /// Whether what is there holds what nobody can make again: it is never removed unasked.
+    fn holds_data(&self, address: &Address, body: &Node) -> bool;
 
     /// Whether what is at this address is shared with whoever else is there, and needs nobody's mark.
     fn is_shared(&self, address: &Address) -> bool;

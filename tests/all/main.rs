@@ -28,6 +28,8 @@ mod engine_real;
 mod fixtures;
 mod frozen;
 mod layout;
+mod marathon;
+mod marathon_real;
 mod marathon_server;
 mod promote;
 mod readme;

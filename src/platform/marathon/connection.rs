@@ -132,7 +132,9 @@ impl Connection {
         let mut base = Url::parse(&access.url)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            .ok_or_else(|| wrong("the address of Marathon is no URL; write it as https://HOST/service/marathon".into()))?;
+            .ok_or_else(|| {
+                wrong("the address of Marathon is no URL; write it as https://HOST/service/marathon".into())
+            })?;
         let mut authorization = None;
         if let Some(token) = &access.token {
             secrets.conceal(token.as_bytes(), "token of DC/OS", Sources::NONE);
@@ -162,9 +164,11 @@ impl Connection {
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("transship/", env!("CARGO_PKG_VERSION")));
         if let Some(path) = &access.ca {
-            let unreadable = |why: String| wrong(format!("{} cannot be used as a certificate authority: {why}", path.display()));
+            let unreadable =
+                |why: String| wrong(format!("{} cannot be used as a certificate authority: {why}", path.display()));
             let text = std::fs::read(path).map_err(|error| unreadable(error.kind().to_string()))?;
-            let all = reqwest::Certificate::from_pem_bundle(&text).map_err(|_| unreadable("it is no PEM file".into()))?;
+            let all =
+                reqwest::Certificate::from_pem_bundle(&text).map_err(|_| unreadable("it is no PEM file".into()))?;
             builder = builder.tls_certs_merge(all);
         }
         let client = builder.build().map_err(|_| wrong("no client can be made on this machine".into()))?;
@@ -185,7 +189,8 @@ impl Connection {
     /// answer; only credentials that the server does not take, and no answer at all, are failures.
     pub(super) async fn send(&self, request: &Request) -> Result<Answer, Failure> {
         if self.reads && !request.changes_nothing() {
-            let text = format!("a {} that is no dry run was about to be sent by a client that only reads", request.method);
+            let text =
+                format!("a {} that is no dry run was about to be sent by a client that only reads", request.method);
             return Err(Failure::new(FailureKind::Other, Masked::words(text)));
         }
         let until = Instant::now() + self.patience.request;
@@ -206,7 +211,11 @@ impl Connection {
                     let failure = fault::connection(&self.server, &error, &self.secrets);
                     // Whether what changes something arrived, nobody knows.
                     let harmless = request.changes_nothing() || error.is_connect();
-                    if left > 0 && harmless && failure.kind == FailureKind::Unreachable { None } else { Some(Err(failure)) }
+                    if left > 0 && harmless && failure.kind == FailureKind::Unreachable {
+                        None
+                    } else {
+                        Some(Err(failure))
+                    }
                 }
             };
             if let Some(result) = again {

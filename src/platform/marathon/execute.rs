@@ -107,7 +107,8 @@ impl MarathonWriter {
     async fn put_file(&self, key: &Key, release: &Release, progress: &dyn Progress) -> Result<(), Failure> {
         let Some(resource) = release.resources.get(key) else { return Ok(()) };
         let address = &resource.address;
-        let failed = |why: String| Failure::new(FailureKind::Other, Masked::words(format!("cannot put {address}: {why}")));
+        let failed =
+            |why: String| Failure::new(FailureKind::Other, Masked::words(format!("cannot put {address}: {why}")));
         let body = encode(&resource.body, release).map_err(|unresolved| failed(unresolved.to_string()))?;
         let text = body.get("content").and_then(Json::as_str).unwrap_or_default();
         let bytes = match resource.body.get("content").map(|node| &node.value) {
@@ -148,11 +149,11 @@ impl MarathonWriter {
         }
         self.hold.still_ours()?;
         // Work of ours with other content is overtaken; what nobody saw is somebody else's.
-        let touched = |address: &Address| keys.iter().any(|key| release.resources.get(*key).is_some_and(|one| one.address == *address));
-        let overtaken = seen
-            .under_way
-            .iter()
-            .any(|work| work.touches.iter().any(touched) && is_ours(seen, &work.touches));
+        let touched = |address: &Address| {
+            keys.iter().any(|key| release.resources.get(*key).is_some_and(|one| one.address == *address))
+        };
+        let overtaken =
+            seen.under_way.iter().any(|work| work.touches.iter().any(touched) && is_ours(seen, &work.touches));
         let mut request = Request::new(Method::PUT, "/v2/apps").query("partialUpdate", "false");
         request = request.query("force", if overtaken { "true" } else { "false" }).json(&Json::Array(bodies));
         let told = self.connection.send(&request).await?.accepted();
@@ -198,7 +199,8 @@ impl MarathonWriter {
         let Some(there) = observe::app(&self.connection, id).await? else { return Ok(()) };
         unchanged(address, before, Some(&reading.app(&there, &[])))?;
         self.hold.still_ours()?;
-        let overtaken = seen.under_way.iter().any(|work| work.touches.contains(address) && is_ours(seen, &work.touches));
+        let overtaken =
+            seen.under_way.iter().any(|work| work.touches.contains(address) && is_ours(seen, &work.touches));
         // Without it the server would end whatever goes on.
         let force = if overtaken { "true" } else { "false" };
         let request = Request::new(Method::DELETE, app_path(id)).query("force", force);

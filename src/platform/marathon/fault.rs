@@ -96,7 +96,9 @@ pub(super) fn refused(server: &str, status: &Status, doing: &str, secrets: &Secr
         400 | 422 => (FailureKind::Invalid, format!("cannot {doing}: {said}")),
         301 | 302 | 307 | 308 => (
             FailureKind::Other,
-            format!("cannot {doing}: {server} leads elsewhere; check the address, and write https:// where it is meant"),
+            format!(
+                "cannot {doing}: {server} leads elsewhere; check the address, and write https:// where it is meant"
+            ),
         ),
         500..=599 => {
             let said = if said.is_empty() { String::new() } else { format!(" ({said})") };
@@ -144,7 +146,8 @@ pub(super) fn connection(server: &str, error: &reqwest::Error, secrets: &Secrets
     if last.is_empty() {
         return unreachable("ends the connection in the middle; check that it runs");
     }
-    let text = format!("{server} cannot be reached ({}); check that it runs and is reachable from here", secrets.scrub(&last));
+    let text =
+        format!("{server} cannot be reached ({}); check that it runs and is reachable from here", secrets.scrub(&last));
     Failure::new(FailureKind::Unreachable, Masked::words(text))
 }
 
@@ -171,7 +174,10 @@ mod tests {
             (failure.kind, failure.reason.to_string())
         };
         assert_eq!(
-            told(422, json!({"message": "Object is not valid", "details": [{"path": "(0)/cpus", "errors": ["error.min"]}]})),
+            told(
+                422,
+                json!({"message": "Object is not valid", "details": [{"path": "(0)/cpus", "errors": ["error.min"]}]})
+            ),
             (FailureKind::Invalid, "cannot write the apps: Object is not valid ((0)/cpus: error.min)".to_owned())
         );
         assert_eq!(

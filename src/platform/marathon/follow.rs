@@ -58,7 +58,9 @@ pub(super) async fn follow(
         let apps = observe::apps(reader, &format!("{APPLICATION}=={}", release.application)).await?;
         let by_id: BTreeMap<&str, &Json> =
             apps.iter().filter_map(|app| Some((app.get("id")?.as_str()?, app))).collect();
-        let settled = |one: &Followed| by_id.get(one.id.as_str()).is_none_or(|app| Standing::of(app, &deployments) == Standing::Settled);
+        let settled = |one: &Followed| {
+            by_id.get(one.id.as_str()).is_none_or(|app| Standing::of(app, &deployments) == Standing::Settled)
+        };
         // Why something waits is asked for only where something does.
         let queue = if open.iter().all(settled) {
             Json::Null
@@ -83,6 +85,13 @@ pub(super) async fn follow(
             }
         }
         open = left;
+        // All of it is one deployment: what waits for what failed would wait for ever.
+        if states.values().any(|state| matches!(state, State::Failed(_))) {
+            for followed in open.drain(..) {
+                let standing = by_id.get(followed.id.as_str()).map(|app| Standing::of(app, &deployments));
+                states.insert(followed.key, standing.map_or(State::Absent, |standing| standing.state(&reader.secrets)));
+            }
+        }
         if !open.is_empty() {
             sleep(reader.patience.look).await;
         }
@@ -90,7 +99,14 @@ pub(super) async fn follow(
     Ok(keys.iter().filter_map(|key| Some((key.clone(), states.remove(key)?))).collect())
 }
 
-fn judge(followed: &mut Followed, app: &Json, queue: &Json, standing: &Standing, late: bool, reader: &Connection) -> State {
+fn judge(
+    followed: &mut Followed,
+    app: &Json,
+    queue: &Json,
+    standing: &Standing,
+    late: bool,
+    reader: &Connection,
+) -> State {
     let secrets = &reader.secrets;
     let Standing::Moving { ready, wanted, text } = standing else { return State::Settled };
     let trouble = Trouble::of(app, queue);

@@ -47,7 +47,8 @@ impl MarathonLedger {
     /// The app of an entry; another thing of that id is none.
     async fn entry(&self, application: &Application, name: &EntryName) -> Result<Option<Json>, Failure> {
         let found = self.app(&entry_id(application, name)).await?;
-        Ok(found.filter(|app| label(app, ENTRY) == Some(&*name.0) && label(app, LEDGER) == Some(&application.to_string())))
+        Ok(found
+            .filter(|app| label(app, ENTRY) == Some(&*name.0) && label(app, LEDGER) == Some(&application.to_string())))
     }
 }
 

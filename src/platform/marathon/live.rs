@@ -146,7 +146,10 @@ mod tests {
                 "fetch": [{"uri": "http://store/shop/test/config/web/content/web-abc"}, {"uri": "file:///etc/docker.tar.gz"}]})
         };
         let live = reading.app(&app("shop/test"), &[]);
-        assert_eq!((live.owner, live.key.map(|key| key.to_string()).as_deref()), (Owner::Us, Some("service/web/workload")));
+        assert_eq!(
+            (live.owner, live.key.map(|key| key.to_string()).as_deref()),
+            (Owner::Us, Some("service/web/workload"))
+        );
         assert_eq!(live.references, [file_address("http://store/shop/test/config/web/content/web-abc")]);
         assert_eq!(live.state, State::Settled);
         let shown = format!("{:?}", live.body);

@@ -15,9 +15,7 @@ use super::{
 };
 use crate::{
     plan::Because,
-    platform::{
-        Failure, History, Live, Observation, Pending, Preview, Refusal, Scope, UnderWay, codec::encode_onto,
-    },
+    platform::{Failure, History, Live, Observation, Pending, Preview, Refusal, Scope, UnderWay, codec::encode_onto},
     target::{
         Release, Requirement,
         marathon::{APP, APPLICATION, FILE, SECRET},
@@ -47,7 +45,8 @@ pub(super) async fn observe(place: &MarathonPlace, scope: Scope<'_>) -> Result<O
             live.insert(one.address.clone(), one);
         }
         let files = release.resources.values().filter(|resource| &*resource.address.kind == FILE);
-        fetched.extend(files.filter_map(|resource| Some((resource.address.name.now()?.to_owned(), resource.key.clone()))));
+        fetched
+            .extend(files.filter_map(|resource| Some((resource.address.name.now()?.to_owned(), resource.key.clone()))));
     }
     let contents: Vec<_> = stream::iter(fetched)
         .map(|(uri, key)| async move { Ok::<_, Failure>((store::read(reader, &uri).await?, uri, key)) })
@@ -109,11 +108,7 @@ pub(super) async fn app(reader: &Connection, id: &str) -> Result<Option<Json>, F
 }
 
 /// Apps that stand where the release wants one, and bear no mark of it.
-async fn others(
-    reader: &Connection,
-    release: &Release,
-    known: &IndexMap<Address, Live>,
-) -> Result<Vec<Json>, Failure> {
+async fn others(reader: &Connection, release: &Release, known: &IndexMap<Address, Live>) -> Result<Vec<Json>, Failure> {
     let wanted: Vec<Pending<'_, Result<Option<Json>, Failure>>> = release
         .resources
         .values()

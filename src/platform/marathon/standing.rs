@@ -41,7 +41,8 @@ pub(super) enum Standing {
 impl Standing {
     /// Of an app as the API tells it with its counts.
     pub(super) fn of(app: &Json, deployments: &[Deployment]) -> Self {
-        let number = |name: &str| u32::try_from(app.get(name).and_then(Json::as_u64).unwrap_or_default()).unwrap_or(u32::MAX);
+        let number =
+            |name: &str| u32::try_from(app.get(name).and_then(Json::as_u64).unwrap_or_default()).unwrap_or(u32::MAX);
         let id = app.get("id").and_then(Json::as_str).unwrap_or_default();
         let checked = app.get("healthChecks").and_then(Json::as_array).is_some_and(|all| !all.is_empty());
         let wanted = number("instances");
@@ -97,7 +98,10 @@ impl Trouble {
         let message = text("message");
         let lower = message.to_ascii_lowercase();
         let (code, remedy) = if lower.contains("pull") || lower.contains("manifest") {
-            ("image-pull", "check that the registry has the digest, and that the agents may pull it (`pull` under `marathon`)")
+            (
+                "image-pull",
+                "check that the registry has the digest, and that the agents may pull it (`pull` under `marathon`)",
+            )
         } else if lower.contains("fetch") {
             ("fetch", "check that the agents reach the store of files")
         } else if lower.contains("secret") {

@@ -10,7 +10,8 @@ use crate::{
 
 fn refused(address: &str, code: u16, doing: &str) -> Failure {
     let kind = if matches!(code, 401 | 403) { FailureKind::Forbidden } else { FailureKind::Other };
-    let text = format!("cannot {doing} {address}: the store answers with status {code}; check `files` under `marathon`");
+    let text =
+        format!("cannot {doing} {address}: the store answers with status {code}; check `files` under `marathon`");
     Failure::new(kind, Masked::words(text))
 }
 

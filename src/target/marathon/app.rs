@@ -9,7 +9,7 @@ use super::{
 use crate::{
     compose::model::Service,
     image::PinnedImage,
-    target::{After, Condition, Containerizer, Life, Resource, SETTLES_WITHIN, Settles, codes},
+    target::{After, Condition, Containerizer, Life, Resource, SETTLES_WITHIN, Settles, codes, services},
     value::{Address, Called, Fingerprint, Located, Node, Part, Sources, Spot, Text, Value},
 };
 
@@ -21,15 +21,9 @@ pub(crate) const RESOURCE: &str = "TRANSSHIP_RESOURCE";
 pub(super) const SETTING: &str = "com.microsoft.acs.dcos";
 
 impl Translator<'_> {
-    pub(super) fn app(
-        &mut self,
-        name: &str,
-        service: &Service,
-        spot: Spot,
-        image: &PinnedImage,
-        inputs: Fingerprint,
-    ) {
+    pub(super) fn app(&mut self, name: &str, service: &Service, spot: Spot, image: &PinnedImage, inputs: Fingerprint) {
         let key = app_key(name);
+        self.always(name, service);
         let checks = self.checks(name, service, image);
         let ports = self.ports(name, service, image);
         let storage = self.storage(name, service);
@@ -79,7 +73,10 @@ impl Translator<'_> {
                 ("cmd", command.line),
                 ("args", command.arguments),
                 ("env", env),
-                ("secrets", some_map(secrets.iter().map(|(name, node)| (&**name, Some(node.clone()))).collect(), Sources::NONE)),
+                (
+                    "secrets",
+                    some_map(secrets.iter().map(|(name, node)| (&**name, Some(node.clone()))).collect(), Sources::NONE),
+                ),
                 ("fetch", some_list(fetch)),
                 (
                     "containerizer",
@@ -119,7 +116,10 @@ impl Translator<'_> {
             // Volumes of an app go with it.
             life: if storage.resident { Life::Data } else { Life::Mutable },
             after: self.after(name, service),
-            settles: Settles { when: if checked { Condition::Healthy } else { Condition::Started }, within: self.deadline() },
+            settles: Settles {
+                when: if checked { Condition::Healthy } else { Condition::Started },
+                within: self.deadline(),
+            },
             inputs,
         };
         self.resources.insert(key, resource);
@@ -156,7 +156,16 @@ impl Translator<'_> {
         let attached = service.networks.iter().flat_map(|all| all.value.values()).map(|one| Some(one.spot));
         let emptied = [&service.command, &service.entrypoint].map(|list| list.as_ref().map(|list| list.spot));
         let pull = [service.pull_policy.as_ref().map(|policy| policy.spot)];
+        // What takes a check away stands nowhere in the app.
+        let check = service.healthcheck.iter().flat_map(|check| self.check_spots(check)).map(Some);
+        let policy = service.deploy.as_ref().and_then(|deploy| deploy.value.restart_policy.as_ref());
+        let policy = policy.iter().flat_map(|policy| {
+            let condition = policy.value.condition.as_ref().map(|condition| condition.spot);
+            [Some(policy.spot), condition]
+        });
+        let policy: Vec<Option<Spot>> = policy.collect();
         let all = waits.chain(profiles).chain(restart).chain(attached).chain(emptied).chain(pull);
+        let all = all.chain(check).chain(policy);
         self.project.origins.union(all.flatten())
     }
 
@@ -171,7 +180,13 @@ impl Translator<'_> {
                 }
                 if [APPLICATION, RESOURCE].contains(&&**key) {
                     let words = format!("the label `{key}` is a mark of transship");
-                    self.find(&codes::INVALID_NAME, words, text.spot, &format!("services.{name}.labels"), "leave it out");
+                    self.find(
+                        &codes::INVALID_NAME,
+                        words,
+                        text.spot,
+                        &format!("services.{name}.labels"),
+                        "leave it out",
+                    );
                     continue;
                 }
                 // Where several say something, the last counts, and the others are part of why.
@@ -195,12 +210,13 @@ impl Translator<'_> {
         for (other, dependency) in waits {
             let at = format!("services.{name}.depends_on.{other}.condition");
             let condition = dependency.value.condition.as_ref();
-            if let Some(condition) = condition.filter(|one| one.value.plain() == Some("service_completed_successfully")) {
+            if let Some(condition) = condition.filter(|one| one.value.plain() == Some("service_completed_successfully"))
+            {
                 let words = format!("`{name}` cannot wait until `{other}` has run to its end");
                 let help = "run it before, and let `depends_on` say `service_healthy` or nothing";
                 self.find_covering(&codes::UNSUPPORTED, words, &[condition.spot, dependency.spot], &at, help);
             }
-            let Some(found) = self.project.services.get(other).filter(|_| !self.is_job(other)) else { continue };
+            let Some(found) = self.project.services.get(other) else { continue };
             if let Some(condition) = condition.filter(|one| one.value.plain() == Some("service_healthy")) {
                 let image = self.pinned.image_of(other).cloned();
                 let checked = image.is_some_and(|image| self.is_checked(&found.value, &image));
@@ -209,7 +225,10 @@ impl Translator<'_> {
                     self.find(&codes::UNSUPPORTED, words, condition.spot, &at, "give it a `healthcheck`");
                 }
             }
-            let from = self.project.origins.union([Some(dependency.spot), condition.map(|one| one.spot)].into_iter().flatten());
+            let from = self
+                .project
+                .origins
+                .union([Some(dependency.spot), condition.map(|one| one.spot)].into_iter().flatten());
             items.push((called(other), Node { value: Value::Reference(Box::new(app_key(other)), Part::Name), from }));
         }
         items.sort_by(|a, b| a.0.cmp(&b.0));
@@ -220,7 +239,7 @@ impl Translator<'_> {
     fn after(&self, _name: &str, service: &Service) -> Vec<After> {
         let waits = service.depends_on.iter().flat_map(|all| sorted(&all.value));
         waits
-            .filter(|(other, _)| self.project.services.contains_key(*other) && !self.is_job(other))
+            .filter(|(other, _)| self.project.services.contains_key(*other))
             .map(|(other, dependency)| {
                 let condition = dependency.value.condition.as_ref().and_then(|condition| condition.value.plain());
                 let until = if condition == Some("service_healthy") { Condition::Healthy } else { Condition::Started };
@@ -245,6 +264,37 @@ impl Translator<'_> {
         Some(map(vec![("secret", Node::new("pull", from))], from))
     }
 
+    /// What an app does in any case, whatever is said: it is started again when it ends, and pulled when it is not there.
+    fn always(&mut self, name: &str, service: &Service) {
+        if let Some(policy) = service.pull_policy.as_ref().filter(|policy| policy.value.plain() != Some("always")) {
+            let words = format!("agents pull the image of `{name}` when they do not have it");
+            let at = format!("services.{name}.pull_policy");
+            self.find(&codes::APPROXIMATED, words, policy.spot, &at, "leave it out, or write `always`");
+        }
+        let Some((word, spot)) = services::restart_policy(service) else { return };
+        if let Some(restart) = service.restart.as_ref().filter(|restart| restart.spot != spot) {
+            let words = format!("`deploy.restart_policy` of `{name}` counts, and not this");
+            let at = format!("services.{name}.restart");
+            self.find(&codes::APPROXIMATED, words, restart.spot, &at, "leave out one of them");
+        }
+        if word == "no" || word.starts_with("on-failure") {
+            let words = format!("`{name}` is started again whenever it ends");
+            let own = service.restart.as_ref().is_some_and(|restart| restart.spot == spot);
+            let at = if own { "restart" } else { "deploy.restart_policy.condition" };
+            let help = "write `restart: always`";
+            self.find(&codes::APPROXIMATED, words, spot, &format!("services.{name}.{at}"), help);
+        }
+        if let Some(written) = service.image.as_ref() {
+            // Of a name with both, the digest counts.
+            let both = written.value.plain().and_then(|text| text.split_once('@'));
+            if both.is_some_and(|(name, _)| name.rsplit('/').next().unwrap_or(name).contains(':')) {
+                let words = format!("the tag of `{}` says nothing beside its digest", written.value.masked());
+                let at = format!("services.{name}.image");
+                self.find(&codes::APPROXIMATED, words, written.spot, &at, "leave out the tag");
+            }
+        }
+    }
+
     /// The pause before something that ended is started again.
     fn backoff(&self, service: &Service) -> Option<Node> {
         let policy = service.deploy.as_ref().and_then(|deploy| deploy.value.restart_policy.as_ref());
@@ -254,7 +304,8 @@ impl Translator<'_> {
 
     /// Several networks are one there.
     pub(super) fn networks(&mut self) {
-        let used: Vec<_> = sorted(&self.project.networks).into_iter().map(|(name, network)| (name.clone(), network.spot)).collect();
+        let used: Vec<_> =
+            sorted(&self.project.networks).into_iter().map(|(name, network)| (name.clone(), network.spot)).collect();
         if let [_, others @ ..] = used.as_slice()
             && let Some((name, spot)) = others.first()
         {
@@ -268,7 +319,13 @@ impl Translator<'_> {
         {
             let words = format!("services are found as NAME.{}, and not as NAME alone", self.domain());
             let spot = one.spot;
-            self.find(&codes::APPROXIMATED, words, spot, "marathon.container", "write the whole names where others are called");
+            self.find(
+                &codes::APPROXIMATED,
+                words,
+                spot,
+                "marathon.container",
+                "write the whole names where others are called",
+            );
         }
     }
 }

@@ -41,6 +41,13 @@ impl Translator<'_> {
             return Some(checks);
         }
         let test = self.test(service, image)?;
+        let first = service.healthcheck.as_ref().and_then(|check| check.value.test.as_ref()?.value.first());
+        if let Some(first) = first.filter(|first| first.value.plain() == Some("CMD")).map(|first| first.spot) {
+            let words = format!("a shell of the image of `{name}` runs its health check");
+            let at = format!("services.{name}.healthcheck.test");
+            let help = "where there is no shell, ask for a page: com.microsoft.acs.dcos.marathon.healthcheck.path";
+            self.find(&codes::APPROXIMATED, words, first, &at, help);
+        }
         let own = service.healthcheck.as_ref().map(|check| &check.value);
         let theirs = image.configuration.as_ref().and_then(|configuration| configuration.healthcheck.as_ref());
         let from_image = || self.from_image(image);
@@ -54,7 +61,8 @@ impl Translator<'_> {
         let start =
             time(own.and_then(|check| check.start_period.as_ref()), theirs.and_then(|check| check.start_period), 0);
         // How long Docker waits before it looks for the first time.
-        let first = time(own.and_then(|check| check.start_interval.as_ref()), theirs.and_then(|check| check.start_interval), 0);
+        let first =
+            time(own.and_then(|check| check.start_interval.as_ref()), theirs.and_then(|check| check.start_interval), 0);
         let retries = match (own.and_then(|check| check.retries.as_ref()), theirs.and_then(|check| check.retries)) {
             (Some(retries), _) => Node::new(retries.value.max(1), retries.spot),
             (None, Some(retries)) => Node::new(i64::from(retries).max(1), from_image()),
@@ -64,7 +72,13 @@ impl Translator<'_> {
         let fine = [&interval, &timeout, &start].into_iter().find(|(time, _)| time.subsec_nanos() > 0).copied();
         if let Some((_, spot)) = fine {
             let words = format!("times of the health check of `{name}` are whole seconds there");
-            self.find(&codes::APPROXIMATED, words, spot, &format!("services.{name}.healthcheck"), "write whole seconds");
+            self.find(
+                &codes::APPROXIMATED,
+                words,
+                spot,
+                &format!("services.{name}.healthcheck"),
+                "write whole seconds",
+            );
         }
         let from = test.line.from;
         let check = some_map(
@@ -139,7 +153,8 @@ impl Translator<'_> {
         let path = setting(service, "healthcheck.path");
         let index = setting(service, "healthcheck.portindex");
         let command = setting(service, "healthcheck.command");
-        let said: Vec<&Located<Text>> = [plain, path, index, command].into_iter().flatten().map(|(_, text)| text).collect();
+        let said: Vec<&Located<Text>> =
+            [plain, path, index, command].into_iter().flatten().map(|(_, text)| text).collect();
         if said.is_empty() {
             return None;
         }

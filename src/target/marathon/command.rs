@@ -1,10 +1,6 @@
 //! `entrypoint` and `command`.
 
-use super::{
-    checks::shell_line,
-    parameters::parameter,
-    translate::Translator,
-};
+use super::{checks::shell_line, parameters::parameter, translate::Translator};
 use crate::{
     compose::model::Service,
     image::PinnedImage,
@@ -25,12 +21,17 @@ pub(super) struct Command {
 
 impl Translator<'_> {
     pub(super) fn command(&mut self, name: &str, service: &Service, image: &PinnedImage) -> Command {
-        let words = |list: &Located<Vec<Located<Text>>>| -> Vec<Node> { list.value.iter().map(|word| self.text(word)).collect() };
+        let words = |list: &Located<Vec<Located<Text>>>| -> Vec<Node> {
+            list.value.iter().map(|word| self.text(word)).collect()
+        };
         let from_image = |field: &'static str| {
             Sources::from(self.project.origins.add(Source::Image { reference: image.written.clone(), field }))
         };
         let theirs = |field: &'static str| -> Vec<Node> {
-            let words = image.configuration.as_ref().map(|known| if field == "Cmd" { &known.command } else { &known.entrypoint });
+            let words = image
+                .configuration
+                .as_ref()
+                .map(|known| if field == "Cmd" { &known.command } else { &known.entrypoint });
             words.into_iter().flatten().map(|word| Node { value: (&**word).into(), from: from_image(field) }).collect()
         };
         let own = service.command.as_ref().filter(|command| !command.value.is_empty());

@@ -69,9 +69,7 @@ pub(super) fn canonical(address: &Address, mut body: Node) -> Node {
     default(&mut body, "requirePorts", false);
     default(&mut body, "role", "*");
     default(&mut body, "tty", false);
-    let resident = body.get("container").and_then(|container| container.get("volumes")).is_some_and(|volumes| {
-        volumes.items().iter().any(|volume| volume.get("persistent").is_some())
-    });
+    let resident = is_resident(&body);
     upgrade(&mut body, resident);
     each(&mut body, "fetch", &mut |fetch| {
         default(fetch, "extract", true);
@@ -94,6 +92,12 @@ pub(super) fn canonical(address: &Address, mut body: Node) -> Node {
         container(inner, on_host);
     }
     body
+}
+
+/// Whether an app has data on the agent that it runs on.
+pub(super) fn is_resident(body: &Node) -> bool {
+    let volumes = body.get("container").and_then(|container| container.get("volumes"));
+    volumes.is_some_and(|volumes| volumes.items().iter().any(|volume| volume.get("persistent").is_some()))
 }
 
 fn upgrade(body: &mut Node, resident: bool) {
@@ -186,7 +190,8 @@ pub(super) fn consequence(
     after: Option<&Node>,
     at: &[Path],
 ) -> (Consequence, Mutability) {
-    let count = |node: &Node| node.get("instances").and_then(Node::as_integer).and_then(|count| u32::try_from(count).ok());
+    let count =
+        |node: &Node| node.get("instances").and_then(Node::as_integer).and_then(|count| u32::try_from(count).ok());
     let consequence = match (before, after) {
         _ if &*address.kind == FILE => Consequence::Nothing,
         (None, Some(_)) => Consequence::Start,
@@ -196,7 +201,9 @@ pub(super) fn consequence(
             if at.iter().all(|path| path.matches("instances")) {
                 Consequence::Scale { from, to }
             } else {
-                let share = |key: &str| after.get("upgradeStrategy").and_then(|strategy| strategy.get(key)).map(|node| node.value.clone());
+                let share = |key: &str| {
+                    after.get("upgradeStrategy").and_then(|strategy| strategy.get(key)).map(|node| node.value.clone())
+                };
                 let none = |value: Option<Value>| matches!(value, Some(Value::Integer(0)));
                 let alone = none(share("minimumHealthCapacity")) && none(share("maximumOverCapacity"));
                 Consequence::Restart { rolling: !alone, instances: to }
@@ -221,7 +228,10 @@ pub(super) fn schedule(release: &Release, changes: &[Change]) -> Vec<Step> {
     ordered.sort_by_key(order);
     let is_file = |change: &Change| &*change.address.kind == FILE;
     let writes = |change: &Change| {
-        matches!(change.action, Action::Create | Action::Update | Action::Succeed { .. } | Action::Replace { .. } | Action::Rerun)
+        matches!(
+            change.action,
+            Action::Create | Action::Update | Action::Succeed { .. } | Action::Replace { .. } | Action::Rerun
+        )
     };
     let mut there: Vec<(StepId, Condition)> = Vec::new();
     for change in ordered.iter().filter(|change| is_file(change) && writes(change)) {
@@ -236,7 +246,13 @@ pub(super) fn schedule(release: &Release, changes: &[Change]) -> Vec<Step> {
     if !apps.is_empty() {
         let step = id();
         settled.push((step, Condition::Healthy));
-        steps.push(Step { id: step, call: Call::Batch { supersedes: None }, carries: apps, address: None, after: there });
+        steps.push(Step {
+            id: step,
+            call: Call::Batch { supersedes: None },
+            carries: apps,
+            address: None,
+            after: there,
+        });
     }
     let waiting: Vec<Key> = ordered
         .iter()

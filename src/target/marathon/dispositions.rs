@@ -174,6 +174,8 @@ pub(super) const TABLE: &[Disposition] = table! {
         "services.*.networks.*.link_local_ips": "the cluster gives addresses",
         "services.*.networks.*.mac_address": "the cluster gives addresses",
         "services.*.networks.*.priority": "there is one network",
+        "services.*.ports.*.app_protocol": "say it in labels of a load balancer",
+        "services.*.ports.*.host_ip": "a port of an agent is reached on all its addresses",
         "services.*.post_start": "do it where the container begins",
         "services.*.pre_start": "do it where the container begins",
         "services.*.pre_stop": "do it when the container is told to stop",

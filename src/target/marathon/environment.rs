@@ -44,7 +44,11 @@ impl Translator<'_> {
                 continue;
             }
             if self.secret_mode() == SecretMode::Inline {
-                let text = if text.is_secret() { text.clone() } else { text.concealed(variable, value.spot, &self.project.concealed) };
+                let text = if text.is_secret() {
+                    text.clone()
+                } else {
+                    text.concealed(variable, value.spot, &self.project.concealed)
+                };
                 env.set(variable.clone(), Node { value: text.into(), from });
                 continue;
             }

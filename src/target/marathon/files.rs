@@ -9,9 +9,7 @@ use super::{
 use crate::{
     compose::model::{ConfigReference, Content, FileBytes, FileContent, Service},
     target::{Life, Resource, SETTLES_WITHIN, SecretMode, Settles, codes, naming},
-    value::{
-        Address, Application, Fingerprint, Key, Located, Node, Part, Role, Sources, Spot, Subject, Text, Value,
-    },
+    value::{Address, Application, Fingerprint, Key, Located, Node, Part, Role, Sources, Spot, Subject, Text, Value},
 };
 
 /// Where the files of an application in an environment are, below the address of the store. Frozen.
@@ -97,12 +95,10 @@ impl Translator<'_> {
     pub(super) fn contents(&mut self) {
         let project = self.project;
         let mut used: Vec<(bool, String)> = Vec::new();
-        for (name, service) in &project.services {
-            if self.is_job(name) {
-                continue;
-            }
+        for service in project.services.values() {
             for (secret, list) in [(false, &service.value.configs), (true, &service.value.secrets)] {
-                let sources = list.iter().flat_map(|all| &all.value).filter_map(|one| one.value.source.as_ref()?.value.plain());
+                let sources =
+                    list.iter().flat_map(|all| &all.value).filter_map(|one| one.value.source.as_ref()?.value.plain());
                 used.extend(sources.map(|source| (secret, source.to_owned())));
             }
         }
@@ -143,7 +139,13 @@ impl Translator<'_> {
                 tree.walk(&mut |_, tree| spots.push(tree.spot));
             }
             let words = format!("no container uses `{}`: it stays here", declared.name);
-            self.find_covering(&codes::APPROXIMATED, words, &spots, &declared.at(), "what builds use is needed where they run");
+            self.find_covering(
+                &codes::APPROXIMATED,
+                words,
+                &spots,
+                &declared.at(),
+                "what builds use is needed where they run",
+            );
         }
     }
 
@@ -155,12 +157,19 @@ impl Translator<'_> {
         }
         if external {
             let words = format!("nothing there holds a config `{}` that could be used", declared.name);
-            self.find_covering(&codes::REFUSED, words, &declared.spots(), &declared.at(), "give it a `file` or `content`");
+            self.find_covering(
+                &codes::REFUSED,
+                words,
+                &declared.spots(),
+                &declared.at(),
+                "give it a `file` or `content`",
+            );
             return;
         }
         let Some((file, from)) = self.bytes(declared, secret) else { return };
         let own = declared.called.filter(|called| self.is_written(called.spot));
-        let from = self.project.origins.join([from, own.map(|own| own.spot.into()).unwrap_or_default(), declared.spot.into()]);
+        let from =
+            self.project.origins.join([from, own.map(|own| own.spot.into()).unwrap_or_default(), declared.spot.into()]);
         let name = own.and_then(|own| own.value.plain()).unwrap_or(declared.name).to_owned();
         let key = if secret { secret_key(declared.name) } else { config_key(declared.name) };
         self.file(key, &name, &file, from, declared.spot, &declared.at());
@@ -180,7 +189,13 @@ impl Translator<'_> {
         }
         let Some(file) = declared.file else {
             let spot = declared.variable.map_or(declared.spot, |variable| variable.spot);
-            self.find(&codes::NO_CONTENT, "there is no content for it".into(), spot, &declared.at(), "name a `file`, or a variable that is set");
+            self.find(
+                &codes::NO_CONTENT,
+                "there is no content for it".into(),
+                spot,
+                &declared.at(),
+                "name a `file`, or a variable that is set",
+            );
             return None;
         };
         let why = match self.project.contents.get(file.value.plain().unwrap_or_default()) {
@@ -196,7 +211,13 @@ impl Translator<'_> {
         let shown = file.value.masked().to_string();
         let inside = format!("{}/", self.project.directory);
         let words = format!("{} cannot be carried along: {why}", shown.replacen(&inside, "./", 1));
-        self.find(&codes::NO_CONTENT, words, file.spot, &declared.at(), "check the path; it starts from the project directory");
+        self.find(
+            &codes::NO_CONTENT,
+            words,
+            file.spot,
+            &declared.at(),
+            "check the path; it starts from the project directory",
+        );
         None
     }
 
@@ -218,7 +239,12 @@ impl Translator<'_> {
             }
         };
         let stem = escaped(name.rsplit('/').next().unwrap_or(name));
-        let place = format!("{}/{}/{}/{stem}", store.value.trim_end_matches('/'), folder(&self.settings.application), escaped(&key.to_string()));
+        let place = format!(
+            "{}/{}/{}/{stem}",
+            store.value.trim_end_matches('/'),
+            folder(&self.settings.application),
+            escaped(&key.to_string())
+        );
         let inner = context("file", vec![("content", Some(Node { value, from }))]);
         let mut body = self.fill("file.yaml", &inner);
         body.from = self.project.origins.join([spot.into(), store.spot.into()]);
@@ -238,7 +264,8 @@ impl Translator<'_> {
     fn fetched(key: &Key, target: &str, executable: bool, from: Sources) -> Node {
         let uri = Node { value: Value::Reference(Box::new(key.clone()), Part::Name), from };
         let flag = |value: bool| Node { value: Value::Bool(value), from };
-        let mut entries = vec![("uri", uri), ("destPath", Node { value: target.into(), from }), ("extract", flag(false))];
+        let mut entries =
+            vec![("uri", uri), ("destPath", Node { value: target.into(), from }), ("extract", flag(false))];
         if executable {
             entries.push(("executable", flag(true)));
         }
@@ -255,7 +282,13 @@ impl Translator<'_> {
         }
     }
 
-    fn mount_content(&mut self, service: &str, reference: &Located<ConfigReference>, secret: bool, storage: &mut Storage) {
+    fn mount_content(
+        &mut self,
+        service: &str,
+        reference: &Located<ConfigReference>,
+        secret: bool,
+        storage: &mut Storage,
+    ) {
         let value = &reference.value;
         let Some(source) = value.source.as_ref() else { return };
         let Some(name) = source.value.plain().map(str::to_owned) else { return };
@@ -267,7 +300,12 @@ impl Translator<'_> {
             None if secret => format!("/run/secrets/{name}"),
             None => format!("/{name}"),
         };
-        let spots = [Some(reference.spot), Some(source.spot), target.map(|target| target.spot), value.mode.as_ref().map(|mode| mode.spot)];
+        let spots = [
+            Some(reference.spot),
+            Some(source.spot),
+            target.map(|target| target.spot),
+            value.mode.as_ref().map(|mode| mode.spot),
+        ];
         let from = self.project.origins.union(spots.into_iter().flatten());
         let section = if secret { "secrets" } else { "configs" };
         let at = format!("services.{service}.{section}");
@@ -286,17 +324,25 @@ impl Translator<'_> {
             return;
         }
         if !secret {
+            let spots = self.project.origins.spots(from);
+            let words = format!("`{name}` has no content that could be mounted");
+            self.find_covering(&codes::UNSUPPORTED, words, &spots, &at, "see what is said of the config itself");
             return;
         }
         if self.is_docker() {
             let declared = self.project.secrets.get(name.as_str());
             let external = declared.is_some_and(|one| one.value.external.as_ref().is_some_and(|flag| flag.value));
-            if external || self.secret_mode() == SecretMode::Reference {
-                let spots: Vec<Spot> = self.project.origins.spots(from);
-                let words = format!("the engine of Docker cannot mount the secret `{name}` of the cluster");
-                let help = "set `container: mesos`, or `secrets: inline` where it may lie in the store";
-                self.find_covering(&codes::NEEDS, words, &spots, &at, help);
+            let mut spots: Vec<Spot> = self.project.origins.spots(from);
+            if let Some(tree) = self.project.canonical.at(&["secrets", &name]) {
+                tree.walk(&mut |_, tree| spots.push(tree.spot));
             }
+            let (code, words) = if external || self.secret_mode() == SecretMode::Reference {
+                (&codes::NEEDS, format!("the engine of Docker cannot mount the secret `{name}` of the cluster"))
+            } else {
+                (&codes::UNSUPPORTED, format!("`{name}` has no content that could be mounted"))
+            };
+            let help = "set `container: mesos`, or `secrets: inline` where it may lie in the store";
+            self.find_covering(code, words, &spots, &format!("secrets.{name}"), help);
             return;
         }
         let declared = self.project.secrets.get(name.as_str());
@@ -305,7 +351,10 @@ impl Translator<'_> {
         let source = own.map_or_else(|| format!("{}/{name}", self.secret_folder()), str::to_owned);
         let shape = declared.map(|one| {
             let value = &one.value;
-            let texts = [&value.file, &value.environment, &value.content, &value.name].into_iter().flatten().map(|text| text.spot);
+            let texts = [&value.file, &value.environment, &value.content, &value.name]
+                .into_iter()
+                .flatten()
+                .map(|text| text.spot);
             let all = texts.chain(value.external.as_ref().map(|flag| flag.spot)).chain([one.spot]);
             self.project.origins.union(all)
         });
@@ -313,7 +362,9 @@ impl Translator<'_> {
         let called: Box<str> = naming::slug(&name, 60).into();
         let entry = self.declared(called.clone(), &source, from);
         storage.secrets.push(entry);
-        storage.volumes.push(map(vec![("containerPath", inside), ("secret", Node { value: (&*called).into(), from })], from));
+        storage
+            .volumes
+            .push(map(vec![("containerPath", inside), ("secret", Node { value: (&*called).into(), from })], from));
     }
 
     /// A bind mount of a file or directory of the project.
@@ -328,7 +379,9 @@ impl Translator<'_> {
         let relative = host.strip_prefix(&format!("{}/", self.project.directory)).unwrap_or(host).to_owned();
         let (files, single): (Vec<(String, FileContent)>, bool) = match self.project.contents.get(host) {
             Some(Content::File(file)) => (vec![(String::new(), file.clone())], true),
-            Some(Content::Directory(files)) => (files.iter().map(|(name, file)| (name.to_string(), file.clone())).collect(), false),
+            Some(Content::Directory(files)) => {
+                (files.iter().map(|(name, file)| (name.to_string(), file.clone())).collect(), false)
+            }
             Some(Content::Missing) | None => return Err("there is nothing at this path".to_owned()),
             Some(Content::Unsuitable(why)) => return Err((*why).to_owned()),
             Some(Content::Unreadable(why)) => return Err(why.to_string()),
@@ -364,6 +417,9 @@ mod tests {
         assert_eq!(uri, "http://store/shop/production/config/web~1errors~1a%20b/files/a%20b-abcdefghij");
         assert_eq!(parse("http://store/", &application, &uri), Some(key));
         assert_eq!(parse("http://other", &application, &uri), None);
-        assert_eq!(parse("http://store", &Application { project: "shop".into(), environment: "test".into() }, &uri), None);
+        assert_eq!(
+            parse("http://store", &Application { project: "shop".into(), environment: "test".into() }, &uri),
+            None
+        );
     }
 }

@@ -77,9 +77,9 @@ impl Target for Marathon {
         compare::consequence(address, before, after, at)
     }
 
-    fn holds_data(&self, _address: &Address) -> bool {
-        // Which app does is said by its volumes: such a resource has the life of data.
-        false
+    fn holds_data(&self, _address: &Address, body: &Node) -> bool {
+        // Persistent volumes go with their app.
+        compare::is_resident(body)
     }
 
     fn is_shared(&self, _address: &Address) -> bool {

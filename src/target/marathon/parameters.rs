@@ -5,6 +5,7 @@ use crate::{
     compose::model::{BlockIoLimit, Service, Strings},
     target::codes,
     value::{Located, Node, Sources, Spot, Text, TextBuilder, Value},
+    yaml::Scalar,
 };
 
 /// One option.
@@ -127,11 +128,12 @@ impl Translator<'_> {
                 let mut value = TextBuilder::default();
                 value.push(&format!("{host}:"));
                 value.push_text(&address.value);
-                let from = options.translator.project.origins.join([options.translator.from(address), addresses.spot.into()]);
+                let from =
+                    options.translator.project.origins.join([options.translator.from(address), addresses.spot.into()]);
                 options.push("extra_hosts", "add-host", Node { value: value.finish().into(), from });
             }
         }
-        limits(&mut options, service);
+        limits(&mut options, name, service);
         logging(&mut options, service);
         block_io(&mut options, service);
         for device in service.devices.iter().flat_map(|all| &all.value) {
@@ -151,11 +153,19 @@ impl Translator<'_> {
             // Names of the application first, as Compose has them, and what else is said behind.
             let spot = self.group.spot;
             all.push(parameter("dns-search", Node::new(self.domain(), spot)));
-            all.extend(service.dns_search.iter().flat_map(|all| &all.value).map(|text| parameter("dns-search", self.text(text))));
+            all.extend(
+                service
+                    .dns_search
+                    .iter()
+                    .flat_map(|all| &all.value)
+                    .map(|text| parameter("dns-search", self.text(text))),
+            );
             return all;
         }
-        let search = service.dns_search.iter().flat_map(|all| &all.value).map(|text| ("dns_search", Sources::from(text.spot)));
-        let lost: Vec<(&str, Sources)> = found.iter().map(|(attribute, node)| (*attribute, node.from)).chain(search).collect();
+        let search =
+            service.dns_search.iter().flat_map(|all| &all.value).map(|text| ("dns_search", Sources::from(text.spot)));
+        let lost: Vec<(&str, Sources)> =
+            found.iter().map(|(attribute, node)| (*attribute, node.from)).chain(search).collect();
         for attribute in lost.iter().map(|(attribute, _)| *attribute).collect::<std::collections::BTreeSet<_>>() {
             let from = lost.iter().filter(|(known, _)| *known == attribute).map(|(_, from)| *from);
             let spots: Vec<Spot> = self.project.origins.spots(self.project.origins.join(from));
@@ -167,16 +177,25 @@ impl Translator<'_> {
     }
 }
 
-fn limits(options: &mut Options<'_>, service: &Service) {
+fn limits(options: &mut Options<'_>, service_name: &str, service: &Service) {
     for (name, limit) in service.ulimits.iter().flat_map(|all| sorted(&all.value)) {
         let value = &limit.value;
         let both = [value.single.as_ref(), value.soft.as_ref(), value.hard.as_ref()];
-        let from = options.translator.project.origins.union(both.iter().flatten().map(|one| one.spot).chain([limit.spot]));
+        let from =
+            options.translator.project.origins.union(both.iter().flatten().map(|one| one.spot).chain([limit.spot]));
         let text = match (both[0], both[1], both[2]) {
             (Some(single), ..) => format!("{name}={}", single.value),
             (None, Some(soft), Some(hard)) => format!("{name}={}:{}", soft.value, hard.value),
             (None, Some(one), None) | (None, None, Some(one)) => format!("{name}={}", one.value),
-            (None, None, None) => continue,
+            // One number for both stands as it is written.
+            (None, None, None) => {
+                let project = options.translator.project;
+                let written = project.canonical.at(&["services", service_name, "ulimits", name]);
+                match written.map(|tree| &tree.value) {
+                    Some(Scalar::Integer(number)) => format!("{name}={number}"),
+                    _ => continue,
+                }
+            }
         };
         options.push("ulimits", "ulimit", Node { value: Value::from(text), from });
     }

@@ -30,7 +30,13 @@ impl Translator<'_> {
             } else {
                 let told = format!("the constraint `{}` cannot be said", constraint.value.masked());
                 let at = format!("services.{name}.deploy.placement.constraints");
-                self.find(&codes::UNSUPPORTED, told, constraint.spot, &at, "use an attribute of the agents: `node.labels.NAME`");
+                self.find(
+                    &codes::UNSUPPORTED,
+                    told,
+                    constraint.spot,
+                    &at,
+                    "use an attribute of the agents: `node.labels.NAME`",
+                );
             }
         }
         for preference in placement.iter().flat_map(|placement| &placement.preferences).flat_map(|all| &all.value) {

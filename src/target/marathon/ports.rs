@@ -53,14 +53,24 @@ impl Translator<'_> {
         let on_host = word == "host";
         let items = self.addressed(name, service, &all, on_host);
         if on_host {
-            let networks = Node { value: vec![map(vec![("mode", Node { value: "host".into(), from })], from)].into(), from };
+            let networks =
+                Node { value: vec![map(vec![("mode", Node { value: "host".into(), from })], from)].into(), from };
             let required = (!all.is_empty()).then_some(Node { value: Value::Bool(true), from });
             // An empty list says that it has none; nothing said would be one.
-            return Ports { networks, mappings: None, definitions: Some(Node::new(items, from)), required, fixed: !all.is_empty() };
+            return Ports {
+                networks,
+                mappings: None,
+                definitions: Some(Node::new(items, from)),
+                required,
+                fixed: !all.is_empty(),
+            };
         }
         let network = match &self.settings.marathon.network {
             Some(network) => map(
-                vec![("mode", Node::new("container", network.spot)), ("name", Node::new(&*network.value, network.spot))],
+                vec![
+                    ("mode", Node::new("container", network.spot)),
+                    ("name", Node::new(&*network.value, network.spot)),
+                ],
                 network.spot.into(),
             ),
             None => map(vec![("mode", Node { value: "container/bridge".into(), from })], from),
@@ -81,7 +91,13 @@ impl Translator<'_> {
             "host" | "bridge" => {}
             word if word.starts_with("service:") || word.starts_with("container:") => {
                 let words = format!("`{name}` cannot be in the network of another: `{}`", mode.value.masked());
-                self.find(&codes::REFUSED, words, mode.spot, &at, "give them networks of their own, or run both programs in one image");
+                self.find(
+                    &codes::REFUSED,
+                    words,
+                    mode.spot,
+                    &at,
+                    "give them networks of their own, or run both programs in one image",
+                );
             }
             "none" => {
                 let words = format!("`{name}` would have a network in any case");
@@ -112,20 +128,34 @@ impl Translator<'_> {
         for (index, port) in service.ports.iter().flat_map(|all| &all.value).enumerate() {
             let value = &port.value;
             let Some(target) = &value.target else { continue };
-            let word = |field: &Option<Located<Text>>| field.as_ref().and_then(|text| text.value.plain()).map(str::to_owned);
-            let texts = [&value.protocol, &value.published, &value.mode, &value.host_ip, &value.name, &value.app_protocol];
+            let word =
+                |field: &Option<Located<Text>>| field.as_ref().and_then(|text| text.value.plain()).map(str::to_owned);
+            let texts =
+                [&value.protocol, &value.published, &value.mode, &value.host_ip, &value.name, &value.app_protocol];
             let spots = texts.into_iter().flatten().map(|text| text.spot).chain([port.spot, target.spot]);
             let from = origins.union(spots);
             let published = word(&value.published).and_then(|text| text.parse::<i64>().ok());
             let on_agent = word(&value.mode).as_deref() == Some("host");
             if !on_agent {
-                let spots = [Some(port.spot), value.published.as_ref().map(|one| one.spot), value.host_ip.as_ref().map(|one| one.spot)];
-                inside.push((index, target.value, spots.into_iter().flatten().collect(), word(&value.published).unwrap_or_default()));
+                let spots = [
+                    Some(port.spot),
+                    value.published.as_ref().map(|one| one.spot),
+                    value.host_ip.as_ref().map(|one| one.spot),
+                ];
+                inside.push((
+                    index,
+                    target.value,
+                    spots.into_iter().flatten().collect(),
+                    word(&value.published).unwrap_or_default(),
+                ));
             }
             add(Port {
                 number: target.value,
                 protocols: vec![word(&value.protocol).unwrap_or_else(|| "tcp".to_owned())],
-                name: value.name.as_ref().map(|text| Node { value: naming::slug(text.value.plain().unwrap_or_default(), 63).into(), from }),
+                name: value
+                    .name
+                    .as_ref()
+                    .map(|text| Node { value: naming::slug(text.value.plain().unwrap_or_default(), 63).into(), from }),
                 from,
                 host: published.filter(|_| on_agent),
                 published: published.filter(|published| !on_agent && *published != target.value).into_iter().collect(),
@@ -165,10 +195,17 @@ impl Translator<'_> {
             if port.protocols.iter().any(|word| word != "tcp" && word != "udp") {
                 let spots = self.project.origins.spots(port.from);
                 let words = format!("port {} of `{name}` speaks what is neither tcp nor udp", port.number);
-                self.find_covering(&codes::UNSUPPORTED, words, &spots, &format!("services.{name}.ports"), "leave it out");
+                self.find_covering(
+                    &codes::UNSUPPORTED,
+                    words,
+                    &spots,
+                    &format!("services.{name}.ports"),
+                    "leave it out",
+                );
                 continue;
             }
-            let both = port.protocols.iter().any(|word| word == "tcp") && port.protocols.iter().any(|word| word == "udp");
+            let both =
+                port.protocols.iter().any(|word| word == "tcp") && port.protocols.iter().any(|word| word == "udp");
             let protocol = if both { "udp,tcp" } else { port.protocols.first().map_or("tcp", String::as_str) };
             let mut addresses: Vec<(String, Sources)> = Vec::new();
             let mut outside = vec![port.number];
@@ -179,7 +216,12 @@ impl Translator<'_> {
                     self.address_once(name, &alias.name, number, alias.spot.into(), &alias.at, &mut addresses);
                 }
             }
-            addresses.extend(hosts.iter().filter(|(at, ..)| *at == index).map(|(_, host, from)| (format!("/{host}.external:80"), *from)));
+            addresses.extend(
+                hosts
+                    .iter()
+                    .filter(|(at, ..)| *at == index)
+                    .map(|(_, host, from)| (format!("/{host}.external:80"), *from)),
+            );
             let mut labels = Node::map(port.from);
             for (index, (address, from)) in addresses.into_iter().enumerate() {
                 labels.set(format!("VIP_{index}"), Node { value: address.into(), from });
@@ -187,7 +229,12 @@ impl Translator<'_> {
             let number = |value: i64| Some(Node { value: Value::Integer(value), from: port.from });
             let said = Some(Node { value: protocol.into(), from: port.from });
             let entries = if on_host {
-                vec![("port", number(port.number)), ("protocol", said), ("name", port.name.clone()), ("labels", Some(labels))]
+                vec![
+                    ("port", number(port.number)),
+                    ("protocol", said),
+                    ("name", port.name.clone()),
+                    ("labels", Some(labels)),
+                ]
             } else {
                 vec![
                     ("containerPort", number(port.number)),
@@ -203,14 +250,23 @@ impl Translator<'_> {
     }
 
     /// One address, unless it leads elsewhere already.
-    fn address_once(&mut self, service: &str, name: &str, port: i64, from: Sources, at: &str, out: &mut Vec<(String, Sources)>) {
+    fn address_once(
+        &mut self,
+        service: &str,
+        name: &str,
+        port: i64,
+        from: Sources,
+        at: &str,
+        out: &mut Vec<(String, Sources)>,
+    ) {
         let address = format!("/{}:{port}", self.address_of(name));
         if let Some((_, known)) = out.iter_mut().find(|(known, _)| *known == address) {
             *known = self.project.origins.join([*known, from]);
             return;
         }
         let other = self.addresses.get(&address).filter(|other| &***other != service).cloned();
-        let named = self.project.services.keys().find(|other| &***other != service && called(other) == called(name)).cloned();
+        let named =
+            self.project.services.keys().find(|other| &***other != service && called(other) == called(name)).cloned();
         if let Some(other) = named.or(other) {
             let spots = self.project.origins.spots(from);
             let words = format!("`{name}` leads to `{other}`, and cannot lead to `{service}` as well");
@@ -239,7 +295,11 @@ impl Translator<'_> {
                 let Some(text) = link.value.plain() else { continue };
                 let (target, alias) = text.split_once(':').unwrap_or((text, text));
                 if target == name {
-                    aliases.push(Alias { name: alias.to_owned(), spot: link.spot, at: format!("services.{other}.links") });
+                    aliases.push(Alias {
+                        name: alias.to_owned(),
+                        spot: link.spot,
+                        at: format!("services.{other}.links"),
+                    });
                 }
             }
         }
@@ -252,7 +312,8 @@ impl Translator<'_> {
         }
         let ports = service.ports.is_some() || service.expose.is_some();
         if !ports {
-            let nowhere: Vec<_> = aliases.iter().map(|alias| (alias.name.clone(), alias.spot, alias.at.clone())).collect();
+            let nowhere: Vec<_> =
+                aliases.iter().map(|alias| (alias.name.clone(), alias.spot, alias.at.clone())).collect();
             for (alias, spot, at) in nowhere {
                 let words = format!("`{alias}` is found by the ports that the image says, if it says any");
                 self.find(&codes::APPROXIMATED, words, spot, &at, "name ports with `expose`");

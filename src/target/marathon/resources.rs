@@ -23,7 +23,8 @@ pub(super) struct Asked {
 
 impl Translator<'_> {
     pub(super) fn resources(&mut self, name: &str, service: &Service, spot: Spot) -> Asked {
-        let resources = service.deploy.as_ref().and_then(|deploy| deploy.value.resources.as_ref()).map(|all| &all.value);
+        let resources =
+            service.deploy.as_ref().and_then(|deploy| deploy.value.resources.as_ref()).map(|all| &all.value);
         let limits = resources.and_then(|all| all.limits.as_ref()).map(|part| &part.value);
         let reservations = resources.and_then(|all| all.reservations.as_ref()).map(|part| &part.value);
         let shares = service.cpu_shares.as_ref().map(|shares| {
@@ -35,7 +36,8 @@ impl Translator<'_> {
         let wanted = asked.or(most.filter(|most| most.0 < CPUS));
         let (cpus, from) = wanted.unwrap_or((CPUS, Sources::NONE));
         let limit_cpus = most.map(|(most, from)| Node { value: number(most.max(cpus)), from });
-        let bytes = |amount: Option<Located<i64>>| amount.filter(|amount| amount.value > 0).map(|amount| amount.map(megabytes));
+        let bytes =
+            |amount: Option<Located<i64>>| amount.filter(|amount| amount.value > 0).map(|amount| amount.map(megabytes));
         let asked = self.first(&[bytes(reservations.and_then(|part| part.memory)), bytes(service.mem_reservation)]);
         let most = self.first(&[bytes(limits.and_then(|part| part.memory)), bytes(service.mem_limit)]);
         if asked.is_none() && most.is_none() {
@@ -45,9 +47,8 @@ impl Translator<'_> {
         }
         let (memory, memory_from) = asked.or(most).unwrap_or((MEMORY, Sources::NONE));
         // What is asked for is the most there is, unless something else is said.
-        let limit_memory = most
-            .filter(|_| asked.is_some())
-            .map(|(most, from)| Node { value: Value::Integer(most.max(memory)), from });
+        let limit_memory =
+            most.filter(|_| asked.is_some()).map(|(most, from)| Node { value: Value::Integer(most.max(memory)), from });
         let gpus = self.gpus(name, service, reservations.and_then(|part| part.devices.as_ref()));
         Asked {
             cpus: Node { value: number(cpus.max(0.001)), from },

@@ -19,9 +19,7 @@ use crate::{
         Containerizer, Dialect, Release, Requirement, Resource, SecretMode, Settings, Template, Translation, Unit,
         codes, naming, naming::slug, services,
     },
-    value::{
-        Fingerprint, Key, Keyring, Located, Masked, Name, Node, Role, Sources, Spot, Subject, Text, Value,
-    },
+    value::{Fingerprint, Key, Keyring, Located, Masked, Name, Node, Role, Sources, Spot, Subject, Text, Value},
 };
 
 /// The longest name of a service: with the name of its port it still is a record of the cluster's names.
@@ -124,7 +122,8 @@ impl Translator<'_> {
             let Some(service) = self.project.services.get(&name) else { continue };
             if self.is_job(&name) {
                 self.job(&name, service);
-            } else if let Some(image) = self.image(&name, &service.value, service.spot) {
+            }
+            if let Some(image) = self.image(&name, &service.value, service.spot) {
                 let inputs = self.inputs(&name, &image);
                 self.app(&name, &service.value, service.spot, &image, inputs);
             }
@@ -133,14 +132,19 @@ impl Translator<'_> {
 
     /// What runs to its end: Marathon would start it again and again.
     fn job(&mut self, name: &str, service: &Located<Service>) {
-        let mut spots = vec![service.spot];
-        if let Some(tree) = self.project.canonical.at(&["services", name]) {
-            tree.walk(&mut |_, tree| spots.push(tree.spot));
-        }
+        let deploy = service.value.deploy.as_ref().map(|deploy| &deploy.value);
+        let mode = deploy.and_then(|deploy| deploy.mode.as_ref());
+        let mode = mode.filter(|mode| matches!(mode.value.plain(), Some("replicated-job" | "global-job")));
+        let policy = deploy.and_then(|deploy| deploy.restart_policy.as_ref());
+        let (part, spot) = match (mode, policy, &service.value.restart) {
+            (Some(mode), ..) => (".deploy.mode", mode.spot),
+            (None, Some(policy), _) => (".deploy.restart_policy", policy.spot),
+            (None, None, Some(restart)) => (".restart", restart.spot),
+            (None, None, None) => ("", service.spot),
+        };
         let words = format!("`{name}` runs to its end, and Marathon would start it again and again");
-        let at = format!("services.{name}");
         let help = "leave it out with a profile, and run it as a job of Metronome, or where the others begin";
-        self.find_covering(&codes::REFUSED, words, &spots, &at, help);
+        self.find(&codes::REFUSED, words, spot, &format!("services.{name}{part}"), help);
     }
 
     fn image(&mut self, name: &Name, service: &Service, spot: Spot) -> Option<PinnedImage> {

@@ -23,6 +23,12 @@ impl Translator<'_> {
         let parallelism = update.value.parallelism.as_ref();
         let spots = [Some(update.spot), order.map(|order| order.spot), parallelism.map(|count| count.spot)];
         let from = self.project.origins.union(spots.into_iter().flatten());
+        let counted = self.count(name, service).is_some();
+        if let Some(count) = parallelism.filter(|count| !counted || count.value > instances) {
+            let words = format!("`{name}` is counted as {instances}: {} at a time are a share of that", count.value);
+            let at = format!("services.{name}.deploy.update_config.parallelism");
+            self.find(&codes::APPROXIMATED, words, count.spot, &at, "set `replicas`, and no more at a time than these");
+        }
         // None is all at once.
         let at_once = parallelism.map_or(1, |count| count.value).clamp(0, instances);
         #[allow(clippy::cast_precision_loss, reason = "few instances")]
@@ -31,7 +37,13 @@ impl Translator<'_> {
         if start_first && alone {
             let words = format!("`{name}` has a volume or a port that only one can have: the old one ends first");
             let at = format!("services.{name}.deploy.update_config.order");
-            self.find(&codes::APPROXIMATED, words, order.map_or(update.spot, |order| order.spot), &at, "write `order: stop-first`");
+            self.find(
+                &codes::APPROXIMATED,
+                words,
+                order.map_or(update.spot, |order| order.spot),
+                &at,
+                "write `order: stop-first`",
+            );
         }
         if start_first && !alone { strategy(1.0, part, from) } else { strategy(1.0 - part, 0.0, from) }
     }

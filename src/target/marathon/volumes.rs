@@ -69,14 +69,18 @@ impl Translator<'_> {
                 let tmpfs = value.tmpfs.as_ref().map(|tmpfs| &tmpfs.value);
                 let size = tmpfs.and_then(|tmpfs| tmpfs.size.as_ref());
                 let bits = tmpfs.and_then(|tmpfs| tmpfs.mode.as_ref());
-                let options: Vec<String> = [size.map(|size| format!("size={}", size.value)), bits.map(|mode| format!("mode={:o}", mode.value))]
-                    .into_iter()
-                    .flatten()
-                    .collect();
+                let options: Vec<String> = [
+                    size.map(|size| format!("size={}", size.value)),
+                    bits.map(|mode| format!("mode={:o}", mode.value)),
+                ]
+                .into_iter()
+                .flatten()
+                .collect();
                 if !options.is_empty() {
                     text = format!("{text}:{}", options.join(","));
                 }
-                let parts = [size.map(|size| size.spot), bits.map(|mode| mode.spot)].into_iter().flatten().map(Sources::from);
+                let parts =
+                    [size.map(|size| size.spot), bits.map(|mode| mode.spot)].into_iter().flatten().map(Sources::from);
                 let from = self.project.origins.join([from].into_iter().chain(parts));
                 storage.temporary.push(Node { value: text.into(), from });
             }
@@ -113,7 +117,13 @@ impl Translator<'_> {
                     let shown = source.value.masked().to_string();
                     let inside = format!("{}/", self.project.directory);
                     let words = format!("{} cannot be carried along: {why}", shown.replacen(&inside, "./", 1));
-                    self.find(&codes::NO_CONTENT, words, source.spot, &at, "use a volume, or clear it in the overlay with `!reset`");
+                    self.find(
+                        &codes::NO_CONTENT,
+                        words,
+                        source.spot,
+                        &at,
+                        "use a volume, or clear it in the overlay with `!reset`",
+                    );
                 }
             }
             return;
@@ -162,8 +172,18 @@ impl Translator<'_> {
         }
         let users: Vec<Name> = self.users(&name);
         if users.len() > 1 {
+            let mut spots = self.project.origins.spots(from);
+            if let Some(tree) = self.project.canonical.at(&["volumes", &name]) {
+                tree.walk(&mut |_, tree| spots.push(tree.spot));
+            }
             let words = format!("the volume `{name}` of one agent cannot be shared by {} services", users.len());
-            self.find(&codes::REFUSED, words, volume.spot, &format!("volumes.{name}"), "use a `driver` whose volumes several apps can have");
+            self.find_covering(
+                &codes::REFUSED,
+                words,
+                &spots,
+                &at,
+                "use a `driver` whose volumes several apps can have",
+            );
             return;
         }
         self.one_instance(service, of, &name, volume.spot);
@@ -173,11 +193,31 @@ impl Translator<'_> {
         let size = self.size(&name, &volume);
         let labels = volume.value.labels.iter().flat_map(|all| &all.value).map(|(_, text)| Sources::from(text.spot));
         if let Some(labels) = &volume.value.labels {
-            let spots: Vec<Spot> = [labels.spot].into_iter().chain(labels.value.values().map(|text| text.spot)).collect();
+            let spots: Vec<Spot> =
+                [labels.spot].into_iter().chain(labels.value.values().map(|text| text.spot)).collect();
             let words = format!("the volume `{name}` has no labels there");
-            self.find_covering(&codes::UNSUPPORTED, words, &spots, &format!("volumes.{name}.labels"), "label the service");
+            self.find_covering(
+                &codes::UNSUPPORTED,
+                words,
+                &spots,
+                &format!("volumes.{name}.labels"),
+                "label the service",
+            );
         }
-        let own = self.project.origins.join(labels.chain([from, volume.spot.into()]));
+        let written = volume.value.name.as_ref().filter(|name| self.is_written(name.spot)).map(|name| name.spot);
+        if let Some(spot) = written {
+            let words = format!("the volume `{name}` of an agent has no name there");
+            self.find(&codes::APPROXIMATED, words, spot, &format!("volumes.{name}.name"), "leave it out");
+        }
+        if let Some(options) = &volume.value.driver_opts {
+            let spots: Vec<Spot> =
+                [options.spot].into_iter().chain(options.value.values().map(|text| text.spot)).collect();
+            let words = format!("a volume of an agent takes no options: `{name}` has some");
+            let help = "name the `driver` that takes them";
+            self.find_covering(&codes::UNSUPPORTED, words, &spots, &format!("volumes.{name}.driver_opts"), help);
+        }
+        let driver = volume.value.driver.as_ref().map(|driver| Sources::from(driver.spot));
+        let own = self.project.origins.join(labels.chain(driver).chain([from, volume.spot.into()]));
         let persistent = map(vec![("type", Node::new("root", Sources::NONE)), ("size", size)], own);
         let inside = Node { value: folder.as_str().into(), from: own };
         let writes = Node { value: "RW".into(), from: own };
@@ -201,10 +241,13 @@ impl Translator<'_> {
         let called = match (written, there) {
             (Some(own), _) => self.text(own),
             (None, Some(_)) => Node::new(name, volume.spot),
-            (None, None) => Node::new(format!("{}-{}", self.secret_folder().replace('/', "-"), naming::slug(name, 60)), volume.spot),
+            (None, None) => {
+                Node::new(format!("{}-{}", self.secret_folder().replace('/', "-"), naming::slug(name, 60)), volume.spot)
+            }
         };
         let mut options = Node::map(from);
-        let driver = value.driver.as_ref().map_or_else(|| Node::new("rexray", Sources::NONE), |driver| self.text(driver));
+        let driver =
+            value.driver.as_ref().map_or_else(|| Node::new("rexray", Sources::NONE), |driver| self.text(driver));
         options.set("dvdi/driver", driver);
         for (key, text) in value.driver_opts.iter().flat_map(|all| sorted(&all.value)) {
             options.set(format!("dvdi/{key}"), self.text(text));
@@ -212,9 +255,16 @@ impl Translator<'_> {
         let shape = [volume.spot, there.map(|there| there.spot).unwrap_or_default()];
         let from = self.project.origins.join(shape.map(Sources::from).into_iter().chain([from]));
         if let Some(labels) = &value.labels {
-            let spots: Vec<Spot> = [labels.spot].into_iter().chain(labels.value.values().map(|text| text.spot)).collect();
+            let spots: Vec<Spot> =
+                [labels.spot].into_iter().chain(labels.value.values().map(|text| text.spot)).collect();
             let words = format!("the volume `{name}` has no labels there");
-            self.find_covering(&codes::UNSUPPORTED, words, &spots, &format!("volumes.{name}.labels"), "label the service");
+            self.find_covering(
+                &codes::UNSUPPORTED,
+                words,
+                &spots,
+                &format!("volumes.{name}.labels"),
+                "label the service",
+            );
         }
         map(vec![("name", called), ("provider", Node { value: "dvdi".into(), from }), ("options", options)], from)
     }
@@ -237,7 +287,7 @@ impl Translator<'_> {
                 is(&mount.value, "volume") && source == Some(volume)
             })
         };
-        let all = self.project.services.iter().filter(|(name, service)| uses(&service.value) && !self.is_job(name));
+        let all = self.project.services.iter().filter(|(_, service)| uses(&service.value));
         all.map(|(name, _)| name.clone()).collect()
     }
 
@@ -261,7 +311,8 @@ impl Translator<'_> {
 
     /// Volumes that nobody mounts, or that only jobs do.
     pub(super) fn unused_volumes(&mut self, wanted: &[Name]) {
-        let all: Vec<_> = sorted(&self.project.volumes).into_iter().map(|(name, volume)| (name.clone(), volume.spot)).collect();
+        let all: Vec<_> =
+            sorted(&self.project.volumes).into_iter().map(|(name, volume)| (name.clone(), volume.spot)).collect();
         for (name, spot) in all {
             if self.users(&name).iter().any(|user| wanted.contains(user)) {
                 continue;

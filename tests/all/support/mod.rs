@@ -7,6 +7,7 @@ pub mod engines;
 pub mod image_layout;
 pub mod journey;
 pub mod marathon;
+pub mod marathon_place;
 pub mod memory_files;
 pub mod memory_place;
 pub mod releases;

@@ -44,6 +44,11 @@ impl Containers {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
+    /// The network that all of them are on.
+    pub fn network(&self) -> &str {
+        &self.stem
+    }
+
     /// What a task's container is called.
     pub fn name(&self, task: &str) -> String {
         let number = task.rsplit("instance-").next().unwrap_or(task).trim_end_matches("._app.1");
@@ -95,7 +100,8 @@ impl Containers {
             ["run", "--detach", "--name", &name, "--label", &format!("transship.test={}", self.stem)]
                 .map(str::to_owned)
                 .into();
-        let mut option = |key: &str, value: String| out.extend([format!("--{key}"), value]);
+        // In one word, so that switches can be said as well.
+        let mut option = |key: &str, value: String| out.push(format!("--{key}={value}"));
         if text(app, "/networks/0/mode") == "host" {
             option("network", "host".to_owned());
         } else {

@@ -163,6 +163,11 @@ impl State {
         self.behaviours.get(app).cloned().unwrap_or_default()
     }
 
+    /// Whether everybody may come.
+    pub fn guard_is_open(&self) -> bool {
+        matches!(self.guard, Guard::Open)
+    }
+
     /// All requests so far.
     pub fn calls(&self) -> &[Call] {
         &self.calls
@@ -186,6 +191,11 @@ impl State {
     /// How many deployments go on.
     pub fn under_way(&self) -> usize {
         self.deployments.len()
+    }
+
+    /// How many of them are about an app.
+    pub fn under_way_of(&self, id: &str) -> usize {
+        self.deployments.iter().filter(|one| one.touches(id)).count()
     }
 
     /// The containers, where its tasks are some.
@@ -294,6 +304,14 @@ impl Marathon {
     pub async fn send(&self, method: &str, path: &str, body: Option<Json>) -> (u16, Json) {
         let (code, _, body) = self.send_with(method, path, body, &[]).await;
         (code, body)
+    }
+
+    /// The same, for a test without a runtime of its own; a panic where the server refuses.
+    pub fn call(&self, method: &str, path: &str, body: Json) -> Json {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (code, told) = runtime.block_on(self.send(method, path, (!body.is_null()).then_some(body)));
+        assert!((200..300).contains(&code), "{method} {path}: {code} {told}");
+        told
     }
 
     /// Sends a request with headers, and tells status, headers and body.
