@@ -1,6 +1,7 @@
 //! Dialects: what an application is in the words of each target. Everything here is pure; where a release goes is the business of [`platform`](crate::platform).
 
 pub(crate) mod codes;
+pub mod compose;
 mod disposition;
 pub mod kubernetes;
 pub mod naming;
@@ -93,7 +94,8 @@ pub trait Target: Send + Sync {
 pub fn of(dialect: Dialect) -> Option<Box<dyn Target>> {
     match dialect {
         Dialect::Kubernetes => Some(Box::<kubernetes::Kubernetes>::default()),
-        Dialect::Swarm | Dialect::Marathon | Dialect::Compose | Dialect::Files => None,
+        Dialect::Compose => Some(Box::new(compose::Compose)),
+        Dialect::Swarm | Dialect::Marathon | Dialect::Files => None,
     }
 }
 
