@@ -34,7 +34,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
     let known = context.known()?;
     let selected = context.selected(&known, arguments.place.environment.as_deref())?;
     let named: Vec<Dialect> = context.global.to.iter().filter_map(To::target).collect();
-    let application = context.load(&selected)?;
+    let application = context.load(&selected).await?;
     let findings = context.judge(Some(&selected), application.findings)?;
     let file = context.lock_file(&known)?;
     let resolution = context.pin(&selected, &application.project, file.lock.as_ref(), &PinMode::Presumed).await?;

@@ -28,7 +28,7 @@ use std::{
     ffi::OsString,
     io,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -47,6 +47,7 @@ use self::{
 use crate::{
     environment::{Flags, Known, Selected, find, select},
     platform::Failure,
+    remote::Parts,
     report::{self, ErrorDocument},
     session::{Disk, Session},
     value::{Origins, Secrets},
@@ -83,6 +84,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
         stop: watch::Sender::new(false),
         origins: Origins::new(),
         concealed: Arc::new(Secrets::default()),
+        parts: OnceLock::new(),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
@@ -188,6 +190,8 @@ struct Context {
     stop: watch::Sender<bool>,
     origins: Arc<Origins>,
     concealed: Arc<Secrets>,
+    /// What the application has in repositories and registries.
+    parts: OnceLock<Parts>,
 }
 
 impl Context {

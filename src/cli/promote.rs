@@ -56,7 +56,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
     };
     let known = context.known()?;
     let selected = context.selected(&known, arguments.place.environment.as_deref())?;
-    let application = context.load(&selected)?;
+    let application = context.load(&selected).await?;
     context.judge(Some(&selected), application.findings.clone())?;
     let services = &application.project.services;
     if let Some(name) = arguments.services.iter().find(|name| !services.contains_key(name.as_str())) {

@@ -205,7 +205,13 @@ impl Reader {
             }
         }
         for (key, tree) in self.entries(entries.get("includes"), "includes") {
-            if let Some(at) = self.text(Some(tree), key, tree.spot) {
+            let artifact = key.starts_with("oci://");
+            let proper = |text: &str| match artifact {
+                true => Digest::parse(text).is_ok(),
+                false => text.len() == 40 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')),
+            };
+            let at = self.parsed(Some(tree), key, tree.spot, |text| proper(text).then(|| text.into()));
+            if let Some(at) = at {
                 lock.includes.insert(key.into(), at);
             }
         }

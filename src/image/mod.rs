@@ -4,6 +4,7 @@
 
 mod accounts;
 mod archive;
+pub(crate) mod artifact;
 pub(crate) mod codes;
 pub mod compose_files;
 mod compression;

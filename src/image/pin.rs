@@ -25,13 +25,14 @@ use crate::{
 const AT_A_TIME: usize = 256;
 
 /// What may be asked for, and what of the lock is kept.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum PinMode {
     /// Only the lock counts: what it lacks is an error, and nothing is asked.
     Locked,
     /// As [`Missing`](Self::Missing), from layouts alone: no network.
     Offline,
     /// What the lock lacks is resolved; what it has stays.
+    #[default]
     Missing,
     /// As [`Offline`](Self::Offline), and what is unknown still gets a digest that nothing has: to look at what
     /// carries to a target, never for what is to run.
@@ -216,7 +217,7 @@ fn images<'a>(uses: &'a [Use], request: Request<'_>, findings: &mut Findings) ->
 fn is_enough(known: &LockedImage, image: &Image<'_>, request: Request<'_>) -> bool {
     let asks = match request.mode {
         PinMode::Locked => false,
-        PinMode::Offline => request.settings.is_local(&image.reference),
+        PinMode::Offline | PinMode::Presumed => request.settings.is_local(&image.reference),
         PinMode::Missing | PinMode::Update(_) => true,
     };
     is_complete(known, &image.wanted.platforms) && (!asks || knows_users(known, &image.wanted))

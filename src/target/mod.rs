@@ -1,6 +1,8 @@
-//! Dialects: what an application is in the words of each target. Everything here is pure; where a release goes is the business of [`platform`](crate::platform).
+//! Dialects: what an application is in the words of each target. Everything here is pure; where a release goes is
+//! the business of [`platform`](crate::platform).
 
 pub(crate) mod codes;
+pub mod compose;
 mod disposition;
 pub mod kubernetes;
 pub mod marathon;
@@ -95,7 +97,8 @@ pub fn of(dialect: Dialect) -> Option<Box<dyn Target>> {
     match dialect {
         Dialect::Kubernetes => Some(Box::<kubernetes::Kubernetes>::default()),
         Dialect::Marathon => Some(Box::<marathon::Marathon>::default()),
-        Dialect::Swarm | Dialect::Compose | Dialect::Files => None,
+        Dialect::Compose => Some(Box::new(compose::Compose)),
+        Dialect::Swarm | Dialect::Files => None,
     }
 }
 

@@ -41,6 +41,13 @@ impl Images {
         self
     }
 
+    /// With something else under a tag.
+    pub fn with_content(mut self, repository: &str, tag: &str, make: impl FnOnce(&mut ImageLayout) -> Digest) -> Self {
+        let digest = make(&mut self.layout.lock().unwrap());
+        self.tags.push((format!("/v2/{repository}/manifests/{tag}"), digest));
+        self
+    }
+
     /// The digest of the last image.
     pub fn digest(&self) -> Digest {
         self.tags.last().unwrap().1.clone()
