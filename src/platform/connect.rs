@@ -6,6 +6,7 @@ use super::{
     Failure, FailureKind, Platform,
     cluster::{Cluster, ClusterSettings, Patience},
     directory::Directory,
+    host::{Host, HostSettings},
 };
 use crate::{
     environment::{Destination, Selected},
@@ -48,7 +49,15 @@ pub async fn connect(
             };
             Ok(Box::new(Cluster::connect(settings, Arc::clone(means.concealed)).await?))
         }
-        Destination::Swarm(_) | Destination::Host(_) | Destination::Marathon { .. } => {
+        Destination::Host(engine) => {
+            let settings = HostSettings {
+                engine: engine.clone(),
+                project: selected.compose_project(project).value,
+                variables: selected.request.environment.clone(),
+            };
+            Ok(Box::new(Host::new(settings, Arc::clone(means.concealed))?))
+        }
+        Destination::Swarm(_) | Destination::Marathon { .. } => {
             let words = format!("{} cannot be reached yet", selected.dialect.title());
             Err(Failure::new(FailureKind::Other, Masked::words(words)))
         }
