@@ -55,7 +55,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
     }
     let known = context.known()?;
     let selected = context.selected(&known, arguments.place.environment.as_deref())?;
-    let application = context.load(&selected)?;
+    let application = context.load(&selected).await?;
     let project = selected.compose_project(&application.project.name.value).value;
     let (mut document, mut variables) = document(context, &selected, &project)?;
     if BUILDS.contains(&command) {

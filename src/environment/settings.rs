@@ -1,7 +1,7 @@
 //! What translation goes by: an environment's settings in the words of the targets.
 
 use super::{
-    file::{Environment, Kubernetes},
+    file::{Environment, Kubernetes, Marathon},
     select::Selected,
 };
 use crate::{
@@ -91,7 +91,7 @@ impl Selected {
                 stack: Some(self.stack(project)),
                 host_paths: environment.swarm.as_ref().and_then(|swarm| swarm.host_paths).unwrap_or_default(),
             },
-            marathon: MarathonSettings { group: Some(self.group(project)) },
+            marathon: marathon_settings(environment.marathon.clone().unwrap_or_default(), self.group(project)),
             compose: ComposeSettings { project: Some(self.compose_project(project)) },
         }
     }
@@ -133,6 +133,20 @@ fn volumes(environment: &Environment) -> indexmap::IndexMap<Name, VolumeSettings
             (name.clone(), settings)
         })
         .collect()
+}
+
+fn marathon_settings(written: Marathon, group: Located<Name>) -> MarathonSettings {
+    MarathonSettings {
+        group: Some(group),
+        container: written.container,
+        network: written.network,
+        store: written.files,
+        secrets: written.secrets,
+        pull: written.pull,
+        host_paths: written.host_paths.unwrap_or_default(),
+        volume_size: written.volume_size,
+        deadline: written.deadline,
+    }
 }
 
 fn kubernetes_settings(

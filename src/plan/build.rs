@@ -468,14 +468,16 @@ impl<'a> Builder<'a> {
                 continue;
             }
             let recorded = self.seen.history.current.as_ref().and_then(|record| record.resources.get(&key));
-            let data =
-                recorded.map_or_else(|| self.target.holds_data(&live.address), |recorded| recorded.life == Life::Data);
+            let data = recorded.map_or_else(
+                || self.target.holds_data(&live.address, &live.body),
+                |recorded| recorded.life == Life::Data,
+            );
             let successor = self.release().resources.get(&key);
             let held = self.seen.live.values().find(|other| {
                 other.references.contains(&live.address) && !changing(&other.address) && wanted.contains(&other.address)
             });
             let before = self.target.canonical(&live.address, live.body.clone());
-            let action = if data || self.target.holds_data(&live.address) {
+            let action = if data || self.target.holds_data(&live.address, &live.body) {
                 Action::Keep { why: "it holds data" }
             } else if held.is_some() {
                 Action::Keep { why: "something that runs, or could be returned to, refers to it" }

@@ -7,11 +7,13 @@ use super::{
     cluster::{Cluster, ClusterSettings, Patience},
     directory::Directory,
     host::{Host, HostSettings},
+    marathon::{self, MarathonAccess, MarathonPlace},
 };
 use crate::{
-    environment::{Destination, Selected},
+    compose::join,
+    environment::{Destination, Marathon, Selected},
     image::Registries,
-    value::{Masked, Name, Secrets},
+    value::{Located, Masked, Name, Secrets},
 };
 
 /// What connecting needs beside the environment.
@@ -57,7 +59,21 @@ pub async fn connect(
             };
             Ok(Box::new(Host::new(settings, Arc::clone(means.concealed))?))
         }
-        Destination::Swarm(_) | Destination::Marathon { .. } => {
+        Destination::Marathon { url } => {
+            let marathon = selected.environment.marathon.as_ref();
+            let named =
+                |part: fn(&Marathon) -> Option<&Located<Name>>| marathon.and_then(part).map(|name| &*name.value);
+            let access = MarathonAccess {
+                url: url.to_string(),
+                token: marathon::token(url, means.variable),
+                ca: named(|one| one.ca.as_ref()).map(|path| PathBuf::from(join(&selected.directory, path))),
+                group: selected.group(project).value.to_string(),
+                store: named(|one| one.files.as_ref()).map(str::to_owned),
+                patience: marathon::Patience::default(),
+            };
+            Ok(Box::new(MarathonPlace::connect(access, Arc::clone(means.concealed))?))
+        }
+        Destination::Swarm(_) => {
             let words = format!("{} cannot be reached yet", selected.dialect.title());
             Err(Failure::new(FailureKind::Other, Masked::words(words)))
         }

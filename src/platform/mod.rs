@@ -5,6 +5,7 @@ mod codec;
 mod connect;
 pub mod directory;
 pub mod host;
+pub mod marathon;
 mod observation;
 
 use std::{future::Future, pin::Pin, sync::Arc};

@@ -9,6 +9,7 @@
 )]
 
 mod cli_bad_input;
+mod cli_check;
 mod cli_deploy;
 mod cli_environment;
 mod cli_lock;
@@ -27,11 +28,18 @@ mod engine_real;
 mod fixtures;
 mod frozen;
 mod layout;
+mod marathon;
+mod marathon_real;
+mod marathon_server;
 mod promote;
 mod readme;
 mod registry;
 mod registry_real;
+mod remote;
+mod remote_artifact;
+mod remote_real;
 mod shop_real;
 mod source;
 mod support;
 mod trouble_real;
+mod yaml_readers;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::support::deployed::{Deployed, Told, until};
+use crate::support::{
+    deployed::Deployed,
+    ship::{Ship, Told, until},
+};
 
 fn revision(shop: &Deployed) -> (serde_json::Value, serde_json::Value) {
     let status = shop.run(&["status", "staging", "--format", "json"]).ended(0).json();
@@ -26,7 +29,7 @@ fn what_is_interrupted_ends_its_step_and_gives_the_lock_back() {
             (!there.is_empty() && revision(&shop).0 == "opened").then_some(())
         });
         signal(&child, name);
-        let told = Deployed::end(child).ended(code);
+        let told = Ship::end(child).ended(code);
         assert!(told.err.contains("interrupted; what was begun stays"), "{}", told.err);
         assert_eq!(revision(&shop), ("interrupted".into(), serde_json::Value::Null));
         // Otherwise it would be done before the next signal.
@@ -35,7 +38,7 @@ fn what_is_interrupted_ends_its_step_and_gives_the_lock_back() {
     // Looking is ended at once.
     let child = shop.start(&["apply", "staging", "--yes", "--lock-timeout", "60"]);
     signal(&child, "TERM");
-    let told = Deployed::end(child);
+    let told = Ship::end(child);
     assert!(told.code == 143 || told.code == -1, "{}: {}", told.code, told.err);
 }
 
@@ -119,7 +122,7 @@ fn what_changed_between_the_plan_and_its_apply_makes_it_stale() {
     shop.shop.edit("api.env", "PAGE_SIZE=20", "PAGE_SIZE=25");
     shop.run(&["plan", "staging", "-o", "approved.plan"]).ended(0);
     let plan = shop.shop.read("approved.plan");
-    assert!(!plan.contains(crate::support::deployed::PASSWORD));
+    assert!(!plan.contains(crate::support::ship::PASSWORD));
     shop.kubectl("staging", &["scale", "deployment/api", "--replicas=2"]);
     let stale = shop.run(&["apply", "--plan", "approved.plan", "--yes"]).ended(3);
     assert!(stale.err.contains("it was changed after the plan was made"), "{}", stale.err);
@@ -129,5 +132,5 @@ fn what_changed_between_the_plan_and_its_apply_makes_it_stale() {
     until("the first one deploys", Duration::from_secs(30), || (!revision(&shop).1.is_null()).then_some(()));
     let second = shop.run(&["apply", "staging", "--yes"]);
     assert!(second.code == 4 || second.out.ends_with("nothing to do\n"), "{}{}", second.out, second.err);
-    Deployed::end(first).ended(0);
+    Ship::end(first).ended(0);
 }

@@ -79,7 +79,7 @@ impl Target for Compose {
         compare::consequence(address, before, after, at)
     }
 
-    fn holds_data(&self, address: &Address) -> bool {
+    fn holds_data(&self, address: &Address, _body: &Node) -> bool {
         &*address.kind == kind::VOLUME
     }
 

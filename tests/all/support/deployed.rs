@@ -1,54 +1,33 @@
 //! The shop on its way to a real cluster, by the real program.
 
-use std::{
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+use std::{ops::Deref, process::Command};
+
+use super::{
+    engines::Engines,
+    journey::{Meddled, Place},
+    ship::{self, Ship},
 };
-
-use serde_json::Value as Json;
-
-use super::engines::Engines;
-use crate::cli_support::Shop;
-
-/// What a run of the program left.
-pub struct Told {
-    /// Its exit code.
-    pub code: i32,
-    /// Standard output.
-    pub out: String,
-    /// Standard error.
-    pub err: String,
-}
-
-impl Told {
-    /// The run, when it ended with this code; else a panic with all it said.
-    pub fn ended(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "\n{}\n{}", self.out, self.err);
-        self
-    }
-
-    /// Standard output as JSON.
-    pub fn json(&self) -> Json {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
-    }
-}
 
 /// A copy of the shop that goes to namespaces of its own, with images out of the local registry.
 pub struct Deployed {
     engines: Engines,
-    pub shop: Shop,
+    ship: Ship,
     stem: String,
 }
 
-/// What no output may ever hold.
-pub const PASSWORD: &str = "only-for-the-example";
+impl Deref for Deployed {
+    type Target = Ship;
+
+    fn deref(&self) -> &Ship {
+        &self.ship
+    }
+}
 
 impl Deployed {
     /// The shop with the environments `staging` and `production`, locked; `None` where no cluster runs.
     pub fn new(what: &str, stem: &str) -> Option<Self> {
         let engines = Engines::with(what, &["KUBECONFIG", "KUBECONFIG_RESTRICTED", "KUBECTL", "IMAGES", "CONTAINERS"])?;
-        let deployed = Self { engines, shop: Shop::copy(), stem: format!("{stem}-{}", std::process::id()) };
+        let deployed = Self { engines, ship: Ship::new(&[]), stem: format!("{stem}-{}", std::process::id()) };
         for environment in ["staging", "production"] {
             deployed.remove(&deployed.namespace(environment));
         }
@@ -92,39 +71,6 @@ impl Deployed {
         &self.engines
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_transship"));
-        command.current_dir(self.shop.path()).args(arguments).env_clear();
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", self.shop.path());
-        command.env("USER", "tester").stdin(Stdio::null());
-        command
-    }
-
-    /// Runs the program to its end. Whatever it says holds no secret.
-    pub fn run(&self, arguments: &[&str]) -> Told {
-        Self::told(&self.command(arguments).output().unwrap())
-    }
-
-    fn told(output: &std::process::Output) -> Told {
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        let told =
-            Told { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) };
-        for said in [&told.out, &told.err] {
-            assert!(!said.contains(PASSWORD), "{said}");
-        }
-        told
-    }
-
-    /// Starts the program, and leaves it running.
-    pub fn start(&self, arguments: &[&str]) -> Child {
-        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    }
-
-    /// What a program that was started left.
-    pub fn end(child: Child) -> Told {
-        Self::told(&child.wait_with_output().unwrap())
-    }
-
     /// kubectl in the namespace of an environment.
     pub fn kubectl(&self, environment: &str, arguments: &[&str]) -> String {
         self.engines.kubectl(&[&["-n", &self.namespace(environment)], arguments].concat())
@@ -133,44 +79,6 @@ impl Deployed {
     /// What `kubectl get … -o jsonpath` prints.
     pub fn field(&self, environment: &str, object: &str, path: &str) -> String {
         self.kubectl(environment, &["get", object, "--ignore-not-found", "-o", &format!("jsonpath={{{path}}}")])
-    }
-
-    /// The front page, as the cluster serves it under the service's address.
-    pub fn page(&self, environment: &str) -> Vec<(String, String)> {
-        let address = self.field(environment, "service/web", ".spec.clusterIP");
-        let text = until("the front page", Duration::from_secs(30), || {
-            let output = Command::new("curl").args(["-fsS", "-m", "5", &format!("http://{address}:8080/")]).output();
-            output.ok().filter(|output| output.status.success()).map(|output| output.stdout)
-        });
-        let text = String::from_utf8(text).unwrap();
-        let pairs = text.lines().filter_map(|line| line.split_once(": "));
-        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-    }
-
-    /// UID and number of restarts of every pod of a service.
-    pub fn pods(&self, environment: &str, service: &str) -> String {
-        let selector = format!("transship.dev/service={service}");
-        let path = "{range .items[*]}{.metadata.uid} {.status.containerStatuses[0].restartCount}{\"\\n\"}{end}";
-        let list = self.kubectl(environment, &["get", "pods", "-l", &selector, "-o", &format!("jsonpath={path}")]);
-        let mut lines: Vec<&str> = list.lines().collect();
-        lines.sort_unstable();
-        lines.join("\n")
-    }
-
-    /// `<pod> <container> <image>` of everything that the container runtime runs there.
-    pub fn running(&self, environment: &str) -> Vec<(String, String)> {
-        let output = Command::new(self.engines.get("CONTAINERS"))
-            .args(["digests", &self.namespace(environment)])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let text = String::from_utf8(output.stdout).unwrap();
-        text.lines()
-            .filter_map(|line| {
-                let mut words = line.split(' ').skip(1);
-                Some((words.next()?.to_owned(), words.next()?.to_owned()))
-            })
-            .collect()
     }
 
     fn remove(&self, namespace: &str) {
@@ -190,23 +98,63 @@ impl Drop for Deployed {
     }
 }
 
-/// Asks until there is an answer, for so long.
-pub fn until<T>(what: &str, within: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + within;
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < end, "{what}: not within {} s", within.as_secs());
-        std::thread::sleep(Duration::from_millis(100));
+impl Place for Deployed {
+    fn ship(&self) -> &Ship {
+        &self.ship
     }
-}
 
-/// The digests of a lock file, by the last part of the image's name.
-pub fn locked(path: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(path).unwrap();
-    text.lines()
-        .filter_map(|line| line.trim().strip_prefix("digest: "))
-        .map(|digest| digest.trim_matches('"').to_owned())
-        .collect()
+    fn page(&self, environment: &str) -> Vec<(String, String)> {
+        let address = self.field(environment, "service/web", ".spec.clusterIP");
+        ship::page(&format!("{address}:8080"))
+    }
+
+    fn running(&self, environment: &str) -> Vec<(String, String)> {
+        let output = Command::new(self.engines.get("CONTAINERS"))
+            .args(["digests", &self.namespace(environment)])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines()
+            .filter_map(|line| {
+                let mut words = line.split(' ').skip(1);
+                Some((words.next()?.to_owned(), words.next()?.to_owned()))
+            })
+            .collect()
+    }
+
+    /// UID and number of restarts of every pod.
+    fn instances(&self, environment: &str, service: &str) -> String {
+        let selector = format!("transship.dev/service={service}");
+        let path = "{range .items[*]}{.metadata.uid} {.status.containerStatuses[0].restartCount}{\"\\n\"}{end}";
+        let list = self.kubectl(environment, &["get", "pods", "-l", &selector, "-o", &format!("jsonpath={path}")]);
+        let mut lines: Vec<&str> = list.lines().collect();
+        lines.sort_unstable();
+        lines.join("\n")
+    }
+
+    fn meddle(&self, environment: &str) -> Meddled {
+        self.kubectl(environment, &["scale", "deployment/api", "--replicas=1"]);
+        Meddled { path: "spec.replicas", effect: "scales from 1 to 3", cause: "kubectl changed spec.replicas there" }
+    }
+
+    fn is_mended(&self, environment: &str) -> bool {
+        self.field(environment, "deployment/api", ".spec.replicas") == "3"
+    }
+
+    fn put_foreign(&self, environment: &str) {
+        self.kubectl(environment, &["create", "configmap", "foreign", "--from-literal=a=b"]);
+    }
+
+    fn left(&self, environment: &str) -> Vec<String> {
+        let left = self.kubectl(environment, &["get", "all,configmap,secret,networkpolicy,pvc", "-o", "name"]);
+        let mut left: Vec<String> =
+            left.lines().filter(|line| !line.contains("kube-root-ca")).map(str::to_owned).collect();
+        left.sort_unstable();
+        left
+    }
+
+    fn kept(&self, _environment: &str) -> Vec<String> {
+        ["configmap/foreign", "persistentvolumeclaim/shop-database"].map(str::to_owned).into()
+    }
 }

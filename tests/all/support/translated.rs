@@ -1,4 +1,4 @@
-//! Applications in memory or in a folder, on their way to a cluster. Every image has a digest, and nothing is asked.
+//! Applications in memory or in a folder, on their way to a place. Every image has a digest, and nothing is asked.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use transship::{
         PinMode, Pinned, Reference, Registries,
     },
     platform,
-    target::{Target as _, Translation, Unit, kubernetes::Kubernetes},
+    target::{self, Dialect, Translation, Unit},
     value::{Keyring, Located, Name, Origins, Secrets, Spot},
 };
 
@@ -40,6 +40,7 @@ pub fn talkative() -> ImageConfiguration {
             ..ImageHealthcheck::default()
         }),
         user: Some("image-user".into()),
+        user_ids: std::collections::BTreeMap::default(),
         entrypoint: vec!["/image-entrypoint".into()],
         command: vec!["image-command".into()],
         stop_signal: Some("SIGQUIT".into()),
@@ -109,8 +110,20 @@ fn pin(
     Ok(runtime.block_on(pinning)?.pinned)
 }
 
-/// Loads, pins and translates an environment of what is in a folder.
+/// Loads, pins and translates an environment of what is in a folder, into its own dialect.
 pub fn translate(
+    files: &dyn Files,
+    here: &str,
+    environment: Option<&str>,
+    variables: &BTreeMap<String, String>,
+    configuration: Option<&ImageConfiguration>,
+) -> Result<Translated, Findings> {
+    translate_as(None, files, here, environment, variables, configuration)
+}
+
+/// The same, into a dialect that is named.
+pub fn translate_as(
+    dialect: Option<Dialect>,
     files: &dyn Files,
     here: &str,
     environment: Option<&str>,
@@ -130,9 +143,12 @@ pub fn translate(
         .map(|reference: Located<Name>| Additional { path: "kubernetes.waitImage".into(), reference })
         .collect();
     let pinned = pin(files, here, &project, &additional, configuration)?;
-    let settings = selected.settings(&project.name.value, None);
+    let mut settings = selected.settings(&project.name.value, None);
+    // Where files can be put, so that it shows what becomes of them.
+    settings.marathon.store.get_or_insert_with(|| Located::new("https://files.example.com".into(), Spot::NOWHERE));
     let keys = Keyring::from_text("the key of the test");
-    let translation = Kubernetes::default().translate(&pinned, &settings, &Unit::default(), &keys);
+    let target = target::of(dialect.unwrap_or(selected.dialect)).unwrap();
+    let translation = target.translate(&pinned, &settings, &Unit::default(), &keys);
     Ok(Translated { project, loading: loaded.findings, translation, origins, secrets })
 }
 
