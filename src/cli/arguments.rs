@@ -3,8 +3,8 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    apply, check, completions, compose, config, destroy, diff, environments, explain, lock, plan, promote, render, show,
-    status,
+    apply, check, completions, compose, config, destroy, diff, environments, explain, lock, plan, promote, render,
+    show, status,
 };
 use crate::{environment::Flags, target::Dialect};
 

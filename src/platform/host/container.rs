@@ -67,8 +67,8 @@ impl Container {
         self.label(RESOURCE)?.parse().ok()
     }
 
-    pub(super) fn owner(&self, application: &Application) -> Owner {
-        owner(self.0.pointer("/Config/Labels"), application)
+    pub(super) fn owner(&self, application: &Application, project: &str) -> Owner {
+        owner(self.0.pointer("/Config/Labels"), application, project)
     }
 
     /// The name that Docker Compose gives it.
@@ -139,10 +139,10 @@ pub(super) fn label<'j>(labels: Option<&'j Json>, name: &str) -> Option<&'j str>
     labels?.get(name)?.as_str()
 }
 
-/// Whose something with these labels is.
-pub(super) fn owner(labels: Option<&Json>, application: &Application) -> Owner {
+/// Whose something with these labels is: ours in this project, and in no other one of the same application.
+pub(super) fn owner(labels: Option<&Json>, application: &Application, project: &str) -> Owner {
     match label(labels, APPLICATION) {
-        Some(mark) if mark == application.to_string() => Owner::Us,
+        Some(mark) if mark == application.to_string() && label(labels, PROJECT) == Some(project) => Owner::Us,
         Some(mark) => {
             let (project, environment) = mark.split_once('/').unwrap_or((mark, ""));
             Owner::Application(Application { project: project.into(), environment: environment.into() })

@@ -264,8 +264,8 @@ impl Executing<'_> {
 
     /// The containers of this application, and of nobody else.
     async fn containers(&self) -> Result<Vec<Container>, Failure> {
-        let mut all = containers(&self.writer.host, &[format!("{PROJECT}={}", self.writer.host.project)]).await?;
-        all.retain(|one| one.owner(&self.release.application) == Owner::Us);
+        let mut all = containers(&self.writer.host).await?;
+        all.retain(|one| one.owner(&self.release.application, &self.writer.host.project) == Owner::Us);
         Ok(all)
     }
 
@@ -351,10 +351,7 @@ impl Executing<'_> {
     }
 
     async fn service_gone(&self, address: &Address) -> Result<(), Failure> {
-        let project = address.scope.as_deref().unwrap_or_default();
-        let all = containers(&self.writer.host, &[format!("{PROJECT}={project}")]).await?;
-        let own = all.iter().filter(|one| one.owner(&self.release.application) == Owner::Us);
-        for one in own.filter(|one| address.name.now() == Some(one.service())) {
+        for one in self.containers().await?.iter().filter(|one| address.name.now() == Some(one.service())) {
             self.end(one).await?;
         }
         Ok(())

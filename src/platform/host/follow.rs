@@ -8,13 +8,7 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 
-use super::{
-    Host,
-    container::{Container, PROJECT},
-    failure::failure,
-    observe::containers,
-    progress::progress,
-};
+use super::{Host, container::Container, failure::failure, observe::containers, progress::progress};
 use crate::{
     platform::{Event, Failure, Progress, Reason, State, What},
     target::{
@@ -50,11 +44,10 @@ pub(super) async fn follow(
             states.insert(resource.key.clone(), State::Settled);
         }
     }
-    let labels = [format!("{PROJECT}={}", host.project)];
     let mut said: HashMap<&Key, (u32, String)> = HashMap::new();
     let mut since: HashMap<String, (String, Instant)> = HashMap::new();
     while !open.is_empty() {
-        let all = containers(host, &labels).await?;
+        let all = containers(host).await?;
         let mut still = Vec::new();
         for resource in open {
             let Subject::Service(name) = &resource.key.of else { continue };

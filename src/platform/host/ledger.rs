@@ -29,12 +29,25 @@ const BODY: &str = "dev.transship.body";
 #[derive(Clone)]
 pub(super) struct HostLedger {
     engine: Engine,
+    /// The same application may be there once more, as another project.
+    project: Box<str>,
     secrets: Arc<Secrets>,
 }
 
 impl HostLedger {
-    pub(super) const fn new(engine: Engine, secrets: Arc<Secrets>) -> Self {
-        Self { engine, secrets }
+    pub(super) const fn new(engine: Engine, project: Box<str>, secrets: Arc<Secrets>) -> Self {
+        Self { engine, project, secrets }
+    }
+
+    /// Whose entries they are.
+    fn mark(&self, application: &Application) -> String {
+        format!("{application} as {}", self.project)
+    }
+
+    /// The name of the volume of an entry.
+    fn volume(&self, application: &Application, name: &EntryName) -> String {
+        let hash = base32(&Sha256::digest(self.mark(application).as_bytes()), 6);
+        format!("transship_{}-{hash}_{}", slug(&self.project, 40), name.0.replace('/', "."))
     }
 
     fn failed(&self, error: &crate::engine::Error, doing: &str) -> Failure {
@@ -42,17 +55,10 @@ impl HostLedger {
     }
 }
 
-/// The name of the volume of an entry.
-fn volume(application: &Application, name: &EntryName) -> String {
-    let whose = application.to_string();
-    let hash = base32(&Sha256::digest(whose.as_bytes()), 6);
-    format!("transship_{}-{hash}_{}", slug(&whose, 40), name.0.replace('/', "."))
-}
-
 impl Ledger for HostLedger {
     fn list<'a>(&'a self, application: &'a Application) -> Pending<'a, Result<Vec<EntryName>, Failure>> {
         Box::pin(async move {
-            let filters = json!({"label": [format!("{LEDGER}={application}")]}).to_string();
+            let filters = json!({"label": [format!("{LEDGER}={}", self.mark(application))]}).to_string();
             let list = self.engine.get("/volumes", &[("filters", &filters)]).await;
             let list = list.map_err(|error| self.failed(&error, "read the ledger"))?;
             let volumes = list.get("Volumes").and_then(Json::as_array).into_iter().flatten();
@@ -69,7 +75,7 @@ impl Ledger for HostLedger {
         name: &'a EntryName,
     ) -> Pending<'a, Result<Option<Vec<u8>>, Failure>> {
         Box::pin(async move {
-            let path = format!("/volumes/{}", volume(application, name));
+            let path = format!("/volumes/{}", self.volume(application, name));
             let found = self.engine.find(&path, &[]).await;
             let found = found.map_err(|error| self.failed(&error, "read the ledger"))?;
             Ok(found.and_then(|volume| Some(label(volume.get("Labels"), BODY)?.as_bytes().to_vec())))
@@ -114,8 +120,8 @@ impl LedgerWriter for HostLedgerWriter {
             let nonce = base32(&random, 26);
             let body = std::str::from_utf8(body).map_err(|_| other("an entry of the ledger is no text"))?;
             let volume = json!({
-                "Name": volume(application, name),
-                "Labels": {LEDGER: application.to_string(), ENTRY: &*name.0, NONCE: nonce, BODY: body},
+                "Name": self.0.volume(application, name),
+                "Labels": {LEDGER: self.0.mark(application), ENTRY: &*name.0, NONCE: nonce, BODY: body},
             });
             let made = self.0.engine.writer().post("/volumes/create", &[], HeaderMap::new(), Some(&volume)).await;
             let made = made.map_err(|error| self.0.failed(&error, doing))?;
@@ -125,7 +131,7 @@ impl LedgerWriter for HostLedgerWriter {
 
     fn remove<'a>(&'a self, application: &'a Application, name: &'a EntryName) -> Pending<'a, Result<(), Failure>> {
         Box::pin(async move {
-            let path = format!("/volumes/{}", volume(application, name));
+            let path = format!("/volumes/{}", self.0.volume(application, name));
             match self.0.engine.writer().delete(&path, &[]).await {
                 Ok(_) => Ok(()),
                 Err(error) if error.is_missing() => Ok(()),

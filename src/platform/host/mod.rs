@@ -81,7 +81,7 @@ impl Host {
         let engine = engine.map_err(|error| failure(&error, "reach the host", &secrets))?;
         let between = variables.get("TMPDIR").filter(|path| !path.is_empty()).map_or("/tmp", String::as_str);
         Ok(Self {
-            ledger: HostLedger::new(engine.clone(), Arc::clone(&secrets)),
+            ledger: HostLedger::new(engine.clone(), settings.project.clone(), Arc::clone(&secrets)),
             name: settings.engine,
             project: settings.project,
             between: between.into(),

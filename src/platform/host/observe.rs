@@ -23,15 +23,12 @@ use crate::{
     value::{Address, Called, Key, Name, Node, Part, Path, Role, Secrets, Sources, Subject, Value},
 };
 
-/// All containers of a project, and of an application wherever else they are.
-pub(super) async fn containers(host: &Host, labels: &[String]) -> Result<Vec<Container>, Failure> {
-    let mut found: BTreeSet<String> = BTreeSet::new();
-    for one in labels {
-        let filters = json!({"label": [one]}).to_string();
-        let list = host.get("/containers/json", &[("all", "true"), ("filters", &filters)], "list containers").await?;
-        let ids = list.as_array().into_iter().flatten().filter_map(|one| one.get("Id")?.as_str());
-        found.extend(ids.map(str::to_owned));
-    }
+/// All containers of services of the project, ours or not.
+pub(super) async fn containers(host: &Host) -> Result<Vec<Container>, Failure> {
+    let filters = json!({"label": [format!("{PROJECT}={}", host.project)]}).to_string();
+    let list = host.get("/containers/json", &[("all", "true"), ("filters", &filters)], "list containers").await?;
+    let ids = list.as_array().into_iter().flatten().filter_map(|one| one.get("Id")?.as_str());
+    let found: BTreeSet<String> = ids.map(str::to_owned).collect();
     let inspected: Vec<Option<Json>> = stream::iter(found)
         .map(|id| async move { host.find(&format!("/containers/{id}/json"), "look into a container").await })
         .buffered(AT_ONCE)
@@ -59,14 +56,13 @@ struct Look<'a> {
 pub(super) async fn observe(host: &Host, scope: Scope<'_>) -> Result<Observation, Failure> {
     let identity = host.identified().await?.clone();
     let engine = host.get("/info", &[], "ask which engine it is").await?;
-    let labels = [format!("{PROJECT}={}", host.project), format!("{APPLICATION}={}", scope.application)];
     let resources = scope.release.into_iter().flat_map(|release| release.resources.values());
     let wanted = resources
         .filter(|resource| content::is_content(&resource.address))
         .filter_map(|resource| Some((resource.address.name.now()?, resource)))
         .collect();
     let mut look = Look {
-        containers: containers(host, &labels).await?,
+        containers: containers(host).await?,
         host,
         scope,
         wanted,
@@ -128,7 +124,8 @@ impl Look<'_> {
                 scope: Some(project.as_str().into()),
                 name: Called::Now(service.as_str().into()),
             };
-            let owners: Vec<Owner> = group.iter().map(|one| one.owner(self.scope.application)).collect();
+            let owners: Vec<Owner> =
+                group.iter().map(|one| one.owner(self.scope.application, &self.host.project)).collect();
             let owner = owners.iter().find(|owner| **owner == Owner::Us).or(owners.first()).cloned();
             let Some(owner) = owner else { continue };
             let key = group.iter().find_map(Container::key).filter(|_| owner == Owner::Us);
@@ -241,8 +238,18 @@ impl Look<'_> {
         }
     }
 
+    /// What bears our marks.
+    fn marks(&self) -> String {
+        let whose = format!("{APPLICATION}={}", self.scope.application);
+        json!({"label": [whose, format!("{PROJECT}={}", self.host.project)]}).to_string()
+    }
+
+    fn owner(&self, labels: Option<&Json>) -> Owner {
+        container::owner(labels, self.scope.application, &self.host.project)
+    }
+
     async fn networks(&mut self) -> Result<(), Failure> {
-        let filters = json!({"label": [format!("{APPLICATION}={}", self.scope.application)]}).to_string();
+        let filters = self.marks();
         let marked = self.host.get("/networks", &[("filters", &filters)], "list networks").await?;
         let mut names: BTreeSet<Name> = names(&marked).map(Into::into).collect();
         names.extend(self.named(kind::NETWORK));
@@ -254,7 +261,7 @@ impl Look<'_> {
             if network.get("Name").and_then(Json::as_str) != Some(&name) {
                 continue;
             }
-            let owner = container::owner(network.get("Labels"), self.scope.application);
+            let owner = self.owner(network.get("Labels"));
             let key = label(network.get("Labels"), RESOURCE).and_then(|key| key.parse().ok());
             self.add(kind::NETWORK, &name, owner, key, network_body(&network), Vec::new());
         }
@@ -262,7 +269,7 @@ impl Look<'_> {
     }
 
     async fn volumes(&mut self) -> Result<(), Failure> {
-        let filters = json!({"label": [format!("{APPLICATION}={}", self.scope.application)]}).to_string();
+        let filters = self.marks();
         let marked = self.host.get("/volumes", &[("filters", &filters)], "list volumes").await?;
         let listed = marked.get("Volumes").cloned().unwrap_or_default();
         let mut all: BTreeMap<Name, Json> = BTreeMap::new();
@@ -284,7 +291,7 @@ impl Look<'_> {
         for (name, volume) in all {
             let labels = volume.get("Labels");
             let key: Option<Key> = label(labels, RESOURCE).and_then(|key| key.parse().ok());
-            let mut owner = container::owner(labels, self.scope.application);
+            let mut owner = self.owner(labels);
             let kind = content::kind_of(key.as_ref(), labels);
             if kind == kind::VOLUME {
                 if matches!(owner, Owner::Tool(_)) {

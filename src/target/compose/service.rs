@@ -20,8 +20,8 @@ pub(super) fn carried(node: &Node, path: &[&str]) -> Node {
                 .iter()
                 .filter_map(|(name, child)| {
                     let below = [path, &[&**name]].concat();
-                    if (path.len() == 2 && name.starts_with("x-")) || (is_leaf(child) && !dispositions::carries(&below))
-                    {
+                    let whole = is_leaf(child) || matches!(child.value, Value::List(_));
+                    if (path.len() == 2 && name.starts_with("x-")) || (whole && !dispositions::carries(&below)) {
                         return None;
                     }
                     let kept = carried(child, &below);
