@@ -95,11 +95,7 @@ pub struct Arguments {
 }
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let known = if context.global.environment.is_some() {
-        context.known()?
-    } else {
-        as_docker_compose(context)
-    };
+    let known = if context.global.environment.is_some() { context.known()? } else { as_docker_compose(context) };
     let mut selected = context.selected(&known, None)?;
     ask(&mut selected.request, arguments);
     let load =

@@ -113,6 +113,56 @@ fn encode_with(
     })
 }
 
+/// A body as JSON for a program that replaces variables itself: secret parts as `${NAME}`, and what those stand for in
+/// `variables`; dollar signs that mean nothing are doubled.
+pub fn encode_named(
+    node: &Node,
+    release: &Release,
+    variables: &mut BTreeMap<String, String>,
+) -> Result<Json, Unresolved> {
+    Ok(match &node.value {
+        Value::Text(text) => {
+            let mut written = String::new();
+            for (piece, mark) in text.pieces() {
+                if mark.and_then(|(_, secret)| secret).is_some() {
+                    let known = variables.iter().find(|(_, value)| *value == piece).map(|(name, _)| name.clone());
+                    let name = known.unwrap_or_else(|| format!("TRANSSHIP_SECRET_{}", variables.len() + 1));
+                    written.push_str(&format!("${{{name}}}"));
+                    variables.insert(name, piece.to_owned());
+                } else {
+                    written.push_str(&piece.replace('$', "$$"));
+                }
+            }
+            Json::from(written)
+        }
+        Value::List(items) => {
+            let items = items.iter().map(|item| encode_named(item, release, variables));
+            items.collect::<Result<Vec<_>, _>>()?.into()
+        }
+        Value::Map(entries) => {
+            let mut map = serde_json::Map::with_capacity(entries.len());
+            for (key, child) in entries {
+                if !matches!(child.value, Value::Theirs(None)) {
+                    map.insert(key.to_string(), encode_named(child, release, variables)?);
+                }
+            }
+            map.into()
+        }
+        Value::Theirs(Some(inner)) => encode_named(inner, release, variables)?,
+        _ => encode(node, release)?,
+    })
+}
+
+/// The bytes that a leaf holds, for a place that takes files.
+pub(super) fn bytes(node: &Node, secrets: &Secrets) -> Vec<u8> {
+    let right = Exposure::granted();
+    match &node.value {
+        Value::Text(text) => text.expose(&right).as_bytes().to_vec(),
+        Value::Bytes(id) => secrets.expose(*id, &right),
+        _ => Vec::new(),
+    }
+}
+
 /// Puts `${NAME}` in the place of every concealed part of a document, for a program that replaces variables itself;
 /// gives the variables to start it with.
 pub fn reveal(document: &mut Json, secrets: &Secrets) -> BTreeMap<String, String> {

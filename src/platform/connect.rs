@@ -6,6 +6,7 @@ use super::{
     Failure, FailureKind, Platform,
     cluster::{Cluster, ClusterSettings, Patience},
     directory::Directory,
+    host::{Host, HostSettings},
     marathon::{self, MarathonAccess, MarathonPlace},
 };
 use crate::{
@@ -50,6 +51,14 @@ pub async fn connect(
             };
             Ok(Box::new(Cluster::connect(settings, Arc::clone(means.concealed)).await?))
         }
+        Destination::Host(engine) => {
+            let settings = HostSettings {
+                engine: engine.clone(),
+                project: selected.compose_project(project).value,
+                variables: selected.request.environment.clone(),
+            };
+            Ok(Box::new(Host::new(settings, Arc::clone(means.concealed))?))
+        }
         Destination::Marathon { url } => {
             let marathon = selected.environment.marathon.as_ref();
             let named =
@@ -64,7 +73,7 @@ pub async fn connect(
             };
             Ok(Box::new(MarathonPlace::connect(access, Arc::clone(means.concealed))?))
         }
-        Destination::Swarm(_) | Destination::Host(_) => {
+        Destination::Swarm(_) => {
             let words = format!("{} cannot be reached yet", selected.dialect.title());
             Err(Failure::new(FailureKind::Other, Masked::words(words)))
         }

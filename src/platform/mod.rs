@@ -10,7 +10,7 @@ mod observation;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-pub use codec::{Unresolved, decode, encode, encode_onto, reveal};
+pub use codec::{Unresolved, decode, encode, encode_named, encode_onto, reveal};
 pub use connect::{Means, connect};
 pub use host::{DockerCompose, Fed, Invocation, reads_input, subcommand};
 pub use observation::{

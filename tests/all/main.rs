@@ -27,6 +27,8 @@ mod engine;
 mod engine_real;
 mod fixtures;
 mod frozen;
+mod host;
+mod host_real;
 mod layout;
 mod marathon;
 mod marathon_real;

@@ -10,6 +10,7 @@ mod schedule;
 mod service;
 mod translate;
 
+pub(crate) use self::{compare::count, schedule::lives_with};
 use super::{Dialect, Disposition, ListOrder, Mutability, Release, Settings, Shown, Target, Translation, Unit};
 use crate::{
     image::Pinned,

@@ -20,8 +20,8 @@ pub(super) fn carried(node: &Node, path: &[&str]) -> Node {
                 .iter()
                 .filter_map(|(name, child)| {
                     let below = [path, &[&**name]].concat();
-                    if (path.len() == 2 && name.starts_with("x-")) || (is_leaf(child) && !dispositions::carries(&below))
-                    {
+                    let whole = is_leaf(child) || matches!(child.value, Value::List(_));
+                    if (path.len() == 2 && name.starts_with("x-")) || (whole && !dispositions::carries(&below)) {
                         return None;
                     }
                     let kept = carried(child, &below);
@@ -54,6 +54,7 @@ impl Translator<'_> {
             return;
         }
         let inputs = self.inputs(name, &whole, &body);
+        self.external(&mut body);
         self.environment(name, &mut body);
         self.mounts(name, &service.value, &mut body);
         self.references(name, &service.value, &mut body);
@@ -111,6 +112,29 @@ impl Translator<'_> {
         node.set("image", body.get("image").cloned().unwrap_or_default());
         node.set("name", Node::new(name, Sources::NONE));
         Fingerprint::of(&node, self.keys, &self.project.concealed)
+    }
+
+    /// Networks and volumes that are there go by the names that they have there.
+    fn external(&self, body: &mut Node) {
+        let real = |external: bool, name: Option<&Located<crate::value::Text>>| {
+            name.filter(|_| external).and_then(|name| name.value.plain()).map(Box::<str>::from)
+        };
+        if let Some(Value::Map(entries)) = body.get_mut("networks").map(|node| &mut node.value) {
+            for (name, _) in entries {
+                let Some(network) = self.project.networks.get(name).map(|network| &network.value) else { continue };
+                let external = network.external.is_some_and(|external| external.value);
+                *name = real(external, network.name.as_ref()).unwrap_or_else(|| name.clone());
+            }
+        }
+        if let Some(Value::List(items)) = body.get_mut("volumes").map(|node| &mut node.value) {
+            for source in items.iter_mut().filter_map(|item| item.get_mut("source")) {
+                let Some(volume) = source.as_str().and_then(|name| self.project.volumes.get(name)) else { continue };
+                let external = volume.value.external.is_some_and(|external| external.value);
+                if let Some(real) = real(external, volume.value.name.as_ref()) {
+                    *source = Node { value: Value::from(&*real), from: source.from };
+                }
+            }
+        }
     }
 
     /// Variables without a value are none; some are secret because the settings say so.

@@ -3,6 +3,7 @@
 pub mod api_server;
 pub mod compose_artifact;
 pub mod deployed;
+pub mod docked;
 pub mod engines;
 pub mod image_layout;
 pub mod journey;
