@@ -6,14 +6,14 @@ use snapbox::str;
 #[test]
 fn environments_are_listed_with_where_they_go() {
     let shop = Shop::copy();
-    shop.run(["environments"]).success().stdout_eq(str![[r"
+    shop.run(["environments"]).success().stdout_eq(str![[r#"
 ENVIRONMENT  GOES TO                                              OVERLAYS
 demo         deploy/demo                                          compose.demo.yaml
 staging      kubernetes, context staging                          compose.staging.yaml
 production   kubernetes, context production (protected)           compose.production.yaml
-marathon     marathon, https://dcos.example.com/service/marathon  marathon.yaml
+marathon     marathon, https://dcos.example.com/service/marathon  compose.marathon.yaml
 
-"]]);
+"#]]);
     shop.document("environments", ["environments", "--format", "json"]);
 }
 

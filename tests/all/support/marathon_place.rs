@@ -55,9 +55,6 @@ impl OnMarathon {
         );
         place.ship.shop.write("transship.yaml", &text);
         let shop = &place.ship.shop;
-        for name in ["transship.lock", "compose.demo.yaml"] {
-            std::fs::remove_file(shop.path().join(name)).unwrap();
-        }
         place.ship.run(&["lock"]).ended(0);
         Some(place)
     }
