@@ -54,7 +54,6 @@ impl OnMarathon {
             environment("production"),
         );
         place.ship.shop.write("transship.yaml", &text);
-        let shop = &place.ship.shop;
         place.ship.run(&["lock"]).ended(0);
         Some(place)
     }
