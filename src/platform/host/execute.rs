@@ -1,6 +1,12 @@
 //! Steps on a host: networks, volumes and contents through the engine, layers of services through Docker Compose.
 
-use std::{collections::BTreeMap, ffi::OsString, process::Stdio, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    process::Stdio,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::HeaderMap;
@@ -35,25 +41,27 @@ const ENDING: Duration = Duration::from_secs(600);
 /// How many of the last lines of Docker Compose are told.
 const LINES: usize = 4;
 
+/// What to say where it is not there.
+const MISSING: &str = "Docker Compose is not installed: neither `docker compose` nor `docker-compose` runs; install the \
+                       Compose plugin of Docker, or put docker-compose on PATH";
+
 /// Writes to one engine.
 pub(super) struct HostWriter {
     host: Host,
     writer: EngineWriter,
-    program: DockerCompose,
+    program: OnceLock<Option<DockerCompose>>,
     hold: Arc<dyn Hold>,
 }
 
 impl HostWriter {
-    pub(super) fn new(host: &Host, hold: Arc<dyn Hold>) -> Result<Self, Failure> {
-        let program =
-            DockerCompose::find().ok_or_else(|| Failure::new(FailureKind::Other, Masked::from(program_missing())))?;
-        Ok(Self { writer: host.engine.writer(), host: host.clone(), program, hold })
+    pub(super) fn new(host: &Host, hold: Arc<dyn Hold>) -> Self {
+        Self { writer: host.engine.writer(), host: host.clone(), program: OnceLock::new(), hold }
     }
-}
 
-const fn program_missing() -> &'static str {
-    "Docker Compose is not installed: neither `docker compose` nor `docker-compose` runs; install the Compose plugin of \
-     Docker, or put docker-compose on PATH"
+    fn program(&self) -> Result<&DockerCompose, Failure> {
+        let found = self.program.get_or_init(DockerCompose::find).as_ref();
+        found.ok_or_else(|| Failure::new(FailureKind::Other, MISSING.into()))
+    }
 }
 
 impl Writer for HostWriter {
@@ -66,6 +74,10 @@ impl Writer for HostWriter {
     ) -> Pending<'a, Result<(), Failure>> {
         Box::pin(async move {
             self.hold.still_ours()?;
+            if !release.resources.is_empty() {
+                // Before anything is written; what only goes needs none.
+                self.program()?;
+            }
             let one = Executing { writer: self, release, seen, progress };
             match &step.call {
                 Call::Put => one.put(step).await,
@@ -305,8 +317,9 @@ impl Executing<'_> {
             arguments: &arguments,
         };
         let other = |words: String| Failure::new(FailureKind::Other, host.secrets.scrub(&words));
-        let name = self.writer.program.name();
-        let command = self.writer.program.command(&invocation, Fed::Input(&host.between));
+        let program = self.writer.program()?;
+        let name = program.name();
+        let command = program.command(&invocation, Fed::Input(&host.between));
         let command = command.map_err(|error| other(format!("the file for {name} cannot be written: {error}")))?;
         let mut command = tokio::process::Command::from(command);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
