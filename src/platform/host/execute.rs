@@ -1,12 +1,6 @@
 //! Steps on a host: networks, volumes and contents through the engine, layers of services through Docker Compose.
 
-use std::{
-    collections::BTreeMap,
-    ffi::OsString,
-    process::Stdio,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{collections::BTreeMap, ffi::OsString, process::Stdio, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::HeaderMap;
@@ -49,18 +43,15 @@ const MISSING: &str = "Docker Compose is not installed: neither `docker compose`
 pub(super) struct HostWriter {
     host: Host,
     writer: EngineWriter,
-    program: OnceLock<Option<DockerCompose>>,
+    program: DockerCompose,
     hold: Arc<dyn Hold>,
 }
 
 impl HostWriter {
-    pub(super) fn new(host: &Host, hold: Arc<dyn Hold>) -> Self {
-        Self { writer: host.engine.writer(), host: host.clone(), program: OnceLock::new(), hold }
-    }
-
-    fn program(&self) -> Result<&DockerCompose, Failure> {
-        let found = self.program.get_or_init(DockerCompose::find).as_ref();
-        found.ok_or_else(|| Failure::new(FailureKind::Other, MISSING.into()))
+    /// Looks for Docker Compose before anything is written.
+    pub(super) fn new(host: &Host, hold: Arc<dyn Hold>) -> Result<Self, Failure> {
+        let program = DockerCompose::find().ok_or_else(|| Failure::new(FailureKind::Other, MISSING.into()))?;
+        Ok(Self { writer: host.engine.writer(), host: host.clone(), program, hold })
     }
 }
 
@@ -74,10 +65,6 @@ impl Writer for HostWriter {
     ) -> Pending<'a, Result<(), Failure>> {
         Box::pin(async move {
             self.hold.still_ours()?;
-            if !release.resources.is_empty() {
-                // Before anything is written; what only goes needs none.
-                self.program()?;
-            }
             let one = Executing { writer: self, release, seen, progress };
             match &step.call {
                 Call::Put => one.put(step).await,
@@ -317,7 +304,7 @@ impl Executing<'_> {
             arguments: &arguments,
         };
         let other = |words: String| Failure::new(FailureKind::Other, host.secrets.scrub(&words));
-        let program = self.writer.program()?;
+        let program = &self.writer.program;
         let name = program.name();
         let command = program.command(&invocation, Fed::Input(&host.between));
         let command = command.map_err(|error| other(format!("the file for {name} cannot be written: {error}")))?;

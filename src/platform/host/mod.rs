@@ -145,7 +145,7 @@ impl Platform for Host {
 
     fn writer(&self, place: Verified, hold: Arc<dyn Hold>) -> Result<Box<dyn Writer>, Failure> {
         self.verified(&place)?;
-        Ok(Box::new(HostWriter::new(self, hold)))
+        Ok(Box::new(HostWriter::new(self, hold)?))
     }
 
     fn ledger_writer(&self, place: Verified) -> Result<Box<dyn LedgerWriter>, Failure> {
