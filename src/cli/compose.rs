@@ -39,6 +39,8 @@ pub struct Arguments {
 
 /// What Docker Compose says with names instead of digests: there is nothing in a registry yet.
 const BUILDS: &[&str] = &["build", "push", "publish"];
+/// What makes containers.
+const MAKES: &[&str] = &["up", "create", "scale", "watch"];
 /// What stands before `--`, as the file and the project are ours to say.
 const OURS: &[&str] = &["-f", "--file", "-p", "--project-name", "--project-directory", "--env-file"];
 
@@ -84,6 +86,9 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
         engine: &engine,
         arguments: told,
     };
+    if MAKES.contains(&command) && matches!(selected.destination, Some(Destination::Host(_))) {
+        context.output.note("note: what is made here bears no mark of transship; `apply` would not know it as its own");
+    }
     let between = context.session.variable("TMPDIR").unwrap_or("/tmp");
     // Who types, or pipes something in, needs standard input.
     let kept = kept(context, &project, between);

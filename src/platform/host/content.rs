@@ -178,7 +178,7 @@ pub(super) async fn fill(
     let made = writer.post("/containers/create", &query, HeaderMap::new(), Some(&container)).await;
     made.map_err(|error| failed(&error))?;
     let path = format!("/containers/{helper}/archive");
-    let filled = writer.upload(&path, &[("path", FILLED_AT), ("copyUIDGID", "true")], archive).await;
+    let filled = writer.upload(&path, &[("path", FILLED_AT)], archive).await;
     let gone = writer.delete(&format!("/containers/{helper}"), &[("force", "true")]).await;
     filled.and(gone).map(drop).map_err(|error| failed(&error))
 }

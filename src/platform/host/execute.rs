@@ -35,6 +35,10 @@ const ENDING: Duration = Duration::from_secs(600);
 /// How many of the last lines of Docker Compose are told.
 const LINES: usize = 4;
 
+/// What to say where it is not there.
+const MISSING: &str = "Docker Compose is not installed: neither `docker compose` nor `docker-compose` runs; install the \
+                       Compose plugin of Docker, or put docker-compose on PATH";
+
 /// Writes to one engine.
 pub(super) struct HostWriter {
     host: Host,
@@ -44,16 +48,11 @@ pub(super) struct HostWriter {
 }
 
 impl HostWriter {
+    /// Looks for Docker Compose before anything is written.
     pub(super) fn new(host: &Host, hold: Arc<dyn Hold>) -> Result<Self, Failure> {
-        let program =
-            DockerCompose::find().ok_or_else(|| Failure::new(FailureKind::Other, Masked::from(program_missing())))?;
+        let program = DockerCompose::find().ok_or_else(|| Failure::new(FailureKind::Other, MISSING.into()))?;
         Ok(Self { writer: host.engine.writer(), host: host.clone(), program, hold })
     }
-}
-
-const fn program_missing() -> &'static str {
-    "Docker Compose is not installed: neither `docker compose` nor `docker-compose` runs; install the Compose plugin of \
-     Docker, or put docker-compose on PATH"
 }
 
 impl Writer for HostWriter {
@@ -305,8 +304,9 @@ impl Executing<'_> {
             arguments: &arguments,
         };
         let other = |words: String| Failure::new(FailureKind::Other, host.secrets.scrub(&words));
-        let name = self.writer.program.name();
-        let command = self.writer.program.command(&invocation, Fed::Input(&host.between));
+        let program = &self.writer.program;
+        let name = program.name();
+        let command = program.command(&invocation, Fed::Input(&host.between));
         let command = command.map_err(|error| other(format!("the file for {name} cannot be written: {error}")))?;
         let mut command = tokio::process::Command::from(command);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);

@@ -17,6 +17,12 @@ pub(super) fn canonical(address: &Address, mut body: Node) -> Node {
             for name in UNCOMPARED {
                 body.remove(name);
             }
+            // A network of which nothing more is said is one nevertheless.
+            if let Some(Value::Map(networks)) = body.get_mut("networks").map(|all| &mut all.value) {
+                for (_, node) in networks.iter_mut().filter(|(_, node)| node.value == Value::Null) {
+                    node.value = Value::Map(Vec::new());
+                }
+            }
         }
         // The labels of what is there can never change.
         kind::NETWORK | kind::VOLUME => {

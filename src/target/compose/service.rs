@@ -257,7 +257,9 @@ impl Translator<'_> {
                 let spot = condition.map_or(dependency.spot, |condition| condition.spot);
                 self.find(&codes::UNSUPPORTED, words, spot, &at, "give it a `healthcheck`");
             }
-            after.push(After { key: key(other), until });
+            if self.resources.contains_key(&key(other)) {
+                after.push(After { key: key(other), until });
+            }
         }
         after.sort_by(|a, b| a.key.cmp(&b.key));
         after

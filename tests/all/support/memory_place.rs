@@ -187,7 +187,7 @@ impl MemoryWriter {
             assert!(there.is_none_or(|object| object.key.is_some()), "{address} is not ours to remove");
             inner.objects.remove(&address);
         }
-        if let Call::Put | Call::Run = step.call {
+        if let Call::Put | Call::Batch { .. } | Call::Run = step.call {
             for key in &step.carries {
                 let resource = &release.resources[key];
                 let address = &resource.address;
