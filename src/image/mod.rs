@@ -11,6 +11,7 @@ mod configuration;
 mod digest;
 mod failure;
 mod layout;
+mod local;
 mod lock;
 mod manifest;
 mod pin;

@@ -27,6 +27,7 @@ mod engine_real;
 mod fixtures;
 mod frozen;
 mod layout;
+mod local_image;
 mod promote;
 mod readme;
 mod registry;

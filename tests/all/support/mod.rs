@@ -1,6 +1,7 @@
 //! What several tests stand on.
 
 pub mod api_server;
+pub mod cut_registry;
 pub mod deployed;
 pub mod engines;
 pub mod image_layout;
