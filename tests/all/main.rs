@@ -33,6 +33,7 @@ mod layout;
 mod marathon;
 mod marathon_real;
 mod marathon_server;
+mod local_image;
 mod promote;
 mod readme;
 mod registry;
