@@ -5,6 +5,7 @@ mod codec;
 mod connect;
 pub mod directory;
 mod observation;
+pub mod swarm;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 

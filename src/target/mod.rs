@@ -8,6 +8,7 @@ mod release;
 mod schedule;
 mod services;
 mod settings;
+pub mod swarm;
 mod template;
 
 use std::time::Duration;
@@ -78,6 +79,12 @@ pub trait Target: Send + Sync {
     /// Whether what is at this address holds what nobody can make again: it is never removed unasked.
     fn holds_data(&self, address: &Address) -> bool;
 
+    /// Whether the place can put what is changed here back to what it was by itself, for which it needs everything that
+    /// this referred to.
+    fn keeps_previous(&self, _address: &Address) -> bool {
+        false
+    }
+
     /// Whether what is at this address is shared with whoever else is there, and needs nobody's mark.
     fn is_shared(&self, address: &Address) -> bool;
 
@@ -93,7 +100,8 @@ pub trait Target: Send + Sync {
 pub fn of(dialect: Dialect) -> Option<Box<dyn Target>> {
     match dialect {
         Dialect::Kubernetes => Some(Box::<kubernetes::Kubernetes>::default()),
-        Dialect::Swarm | Dialect::Marathon | Dialect::Compose | Dialect::Files => None,
+        Dialect::Swarm => Some(Box::new(swarm::Swarm)),
+        Dialect::Marathon | Dialect::Compose | Dialect::Files => None,
     }
 }
 

@@ -11,6 +11,7 @@ ENVIRONMENT  GOES TO                                     OVERLAYS
 demo         deploy/demo                                 compose.demo.yaml
 staging      kubernetes, context staging                 compose.staging.yaml
 production   kubernetes, context production (protected)  compose.production.yaml
+swarm        swarm, context swarm                        compose.swarm.yaml
 
 "]]);
     shop.document("environments", ["environments", "--format", "json"]);
@@ -21,7 +22,7 @@ fn an_unknown_environment_is_refused_with_the_ones_there_are() {
     let shop = Shop::copy();
     shop.run(["config", "-e", "stagin"]).code(1).stdout_eq("").stderr_eq(str![[r"
 error[unknown-environment]: there is no environment `stagin`
- = help: did you mean `staging`? there are `demo`, `staging`, `production`
+ = help: did you mean `staging`? there are `demo`, `staging`, `production`, `swarm`
 
 
 "]]);

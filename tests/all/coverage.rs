@@ -11,7 +11,7 @@ use transship::{
     diagnostic::Finding,
     report::ExplainDocument,
     session::Disk,
-    target::{self, Disposition, DispositionKind, Rows, Target as _, kubernetes::Kubernetes},
+    target::{self, Dialect, Disposition, DispositionKind, Rows},
     value::{FileRole, Origins, Source, Sources, Spot, Value},
     yaml::{self, Scalar},
 };
@@ -19,20 +19,36 @@ use transship::{
 use crate::support::{
     memory_files::MemoryFiles,
     shop,
-    translated::{Translated, talkative, translate},
+    translated::{Translated, talkative, translate, translate_as},
 };
 
 const ROOT: &str = "/application";
 
-fn table() -> &'static [Disposition] {
-    Kubernetes::default().dispositions()
+/// The table of a dialect.
+struct Table {
+    dialect: Dialect,
+    rows: &'static [Disposition],
+    by_path: Rows,
 }
 
-/// The row of a path: the longest pattern that it is at or below.
-fn row(path: &[String]) -> Option<&'static Disposition> {
-    static ROWS: LazyLock<Rows> = LazyLock::new(|| Rows::new(table()));
-    let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    ROWS.get(&path)
+impl Table {
+    /// The row of a path: the longest pattern that it is at or below.
+    fn row(&self, path: &[String]) -> Option<&'static Disposition> {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        self.by_path.get(&path)
+    }
+}
+
+/// The tables of all dialects.
+fn tables() -> &'static [Table] {
+    static TABLES: LazyLock<Vec<Table>> = LazyLock::new(|| {
+        let table = |target: Box<dyn target::Target>| {
+            let rows = target.dispositions();
+            Table { dialect: target.dialect(), rows, by_path: Rows::new(rows) }
+        };
+        target::all().map(table).collect()
+    });
+    &TABLES
 }
 
 /// Every path of the model.
@@ -46,9 +62,14 @@ fn steps(path: &str) -> Vec<String> {
 
 #[test]
 fn every_path_of_the_model_has_a_row_and_every_row_a_path() {
-    let paths = paths();
+    tables().iter().for_each(has_rows);
+}
+
+fn has_rows(table: &Table) {
+    let (paths, name) = (paths(), table.dialect.name());
+    let row = |path: &[String]| table.row(path);
     let without: Vec<_> = paths.iter().filter(|path| row(&steps(path)).is_none()).collect();
-    assert!(without.is_empty(), "paths without a row: {without:?}");
+    assert!(without.is_empty(), "{name}: paths without a row: {without:?}");
     // A section's own row does not stand for attributes that nobody has thought of.
     let unknown = |path: &&String| {
         let parts = ["services.*.deploy", "services.*.deploy.placement", "services.*.deploy.update_config"];
@@ -58,21 +79,21 @@ fn every_path_of_the_model_has_a_row_and_every_row_a_path() {
         deep && row(&steps(path)).is_none_or(|row| row.path.matches('.').count() < 2)
     };
     let without: Vec<_> = paths.iter().filter(unknown).collect();
-    assert!(without.is_empty(), "attributes without a row: {without:?}");
-    let unreachable: Vec<_> = table().iter().map(|row| row.path).filter(|path| !paths.contains(*path)).collect();
-    assert!(unreachable.is_empty(), "rows of no path: {unreachable:?}");
+    assert!(without.is_empty(), "{name}: attributes without a row: {without:?}");
+    let unreachable: Vec<_> = table.rows.iter().map(|row| row.path).filter(|path| !paths.contains(*path)).collect();
+    assert!(unreachable.is_empty(), "{name}: rows of no path: {unreachable:?}");
     let mut known = BTreeSet::new();
-    let twice: Vec<_> = table().iter().map(|row| row.path).filter(|path| !known.insert(*path)).collect();
-    assert!(twice.is_empty(), "rows that stand twice: {twice:?}");
+    let twice: Vec<_> = table.rows.iter().map(|row| row.path).filter(|path| !known.insert(*path)).collect();
+    assert!(twice.is_empty(), "{name}: rows that stand twice: {twice:?}");
     let not_yet =
         paths.iter().filter(|path| row(&steps(path)).is_some_and(|row| row.kind == DispositionKind::NotYet)).count();
-    assert!(not_yet * 2 <= paths.len(), "{not_yet} of {} paths are not carried yet", paths.len());
-    let told = ExplainDocument::of_coverage(&[("kubernetes", table())]);
+    assert!(not_yet * 2 <= paths.len(), "{name}: {not_yet} of {} paths are not carried yet", paths.len());
+    let told = ExplainDocument::of_coverage(&[(name, table.rows)]);
     let coverage = told.coverage.first().unwrap();
     assert_eq!(coverage.total, paths.len());
     assert_eq!(coverage.counts.values().sum::<usize>(), paths.len());
     assert_eq!(coverage.counts.get("not-yet").copied().unwrap_or_default(), not_yet);
-    eprintln!("{} paths, {} rows: {:?}", paths.len(), table().len(), coverage.counts);
+    eprintln!("{name}: {} paths, {} rows: {:?}", paths.len(), table.rows.len(), coverage.counts);
 }
 
 /// A Compose file, and the files beside it.
@@ -174,11 +195,14 @@ const UNTOUCHED: &[&str] = &[
     "services.*",
     "services.*.networks",
     "services.*.profiles",
+    // Carried where an environment allows paths of nodes.
+    "services.*.volumes.*.bind.propagation",
+    "services.*.volumes.*.bind.recursive",
     "volumes.*",
 ];
 
 impl Case {
-    fn translated(&self) -> Option<Translated> {
+    fn translated(&self, dialect: Dialect) -> Option<Translated> {
         let mut files = MemoryFiles::default();
         for (name, bytes) in &self.files {
             files.0.insert(transship::compose::join(ROOT, name), bytes.clone());
@@ -187,7 +211,7 @@ impl Case {
         let variables =
             BTreeMap::from([("HOME", "/home"), ("E", "content of E"), ("Ex", "content of Ex"), ("A", "from outside")]);
         let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        translate(&files, ROOT, None, &variables, Some(&talkative())).ok()
+        translate_as(Some(dialect), &files, ROOT, None, &variables, Some(&talkative())).ok()
     }
 
     fn with(&self, pointer: &str, value: Json) -> Self {
@@ -356,19 +380,24 @@ fn names(finding: &Finding, path: &[String]) -> bool {
 
 #[test]
 fn a_changed_value_changes_the_release_or_is_told() {
+    tables().iter().for_each(tells_of_every_value);
+}
+
+fn tells_of_every_value(table: &Table) {
+    let name = table.dialect.name();
     let mut silent: Vec<String> = Vec::new();
     let mut untried: Vec<String> = Vec::new();
     let mut tried: BTreeSet<&str> = BTreeSet::new();
     let mut carried: BTreeSet<&str> = BTreeSet::new();
     for case in cases() {
-        let Some(before) = case.translated() else { panic!("{} does not load", case.id) };
+        let Some(before) = case.translated(table.dialect) else { panic!("{} does not load", case.id) };
         let encoded = before.encoded();
         let mut pointers = Vec::new();
         leaves(&case.document, "", &mut pointers);
         for pointer in pointers {
             let candidates = others(case.document.pointer(&pointer).unwrap());
             let found = candidates.into_iter().find_map(|value| {
-                let after = case.with(&pointer, value.clone()).translated()?;
+                let after = case.with(&pointer, value.clone()).translated(table.dialect)?;
                 let changed = changed(&before, &after);
                 (!changed.is_empty()).then_some((value, after, changed))
             });
@@ -381,7 +410,7 @@ fn a_changed_value_changes_the_release_or_is_told() {
                 if path.iter().any(|step| step.starts_with("x-")) {
                     continue;
                 }
-                let Some(row) = row(&path) else { panic!("{}: {} has no row", case.id, path.join(".")) };
+                let Some(row) = table.row(&path) else { panic!("{}: {} has no row", case.id, path.join(".")) };
                 tried.insert(row.path);
                 if differs {
                     carried.insert(row.path);
@@ -394,26 +423,30 @@ fn a_changed_value_changes_the_release_or_is_told() {
             }
         }
     }
-    let idle: Vec<_> = table()
+    let idle: Vec<_> = table
+        .rows
         .iter()
         .filter(|row| matches!(row.kind, DispositionKind::Mapped | DispositionKind::Approximated))
         .map(|row| row.path)
         .filter(|path| !carried.contains(path) && !UNTOUCHED.contains(path))
         .collect();
-    let untouched: Vec<_> = table()
+    let untouched: Vec<_> = table
+        .rows
         .iter()
         .filter(|row| row.kind != DispositionKind::Irrelevant)
         .map(|row| row.path)
         .filter(|path| !tried.contains(path) && !UNTOUCHED.contains(path))
         .collect();
-    assert!(untouched.is_empty(), "rows that no case tries: {untouched:#?}");
-    eprintln!("{} values have no other that is valid alone: {untried:?}", untried.len());
-    assert!(silent.is_empty(), "changed, and nothing said: {silent:#?}");
-    assert!(idle.is_empty(), "rows that say mapped and change nothing: {idle:#?}");
+    assert!(untouched.is_empty(), "{name}: rows that no case tries: {untouched:#?}");
+    eprintln!("{name}: {} values have no other that is valid alone: {untried:?}", untried.len());
+    assert!(silent.is_empty(), "{name}: changed, and nothing said: {silent:#?}");
+    assert!(idle.is_empty(), "{name}: rows that say mapped and change nothing: {idle:#?}");
 }
 
 /// Paths whose values are in no body, no finding and on no row that says irrelevant.
 fn unaccounted(translated: &Translated) -> Vec<String> {
+    let dialect = translated.translation.release.dialect;
+    let Some(table) = tables().iter().find(|table| table.dialect == dialect) else { panic!("{}", dialect.name()) };
     let origins = &translated.origins;
     let release = &translated.translation.release;
     let mut known: BTreeSet<Spot> = BTreeSet::new();
@@ -443,7 +476,7 @@ fn unaccounted(translated: &Translated) -> Vec<String> {
         let made_up = origins.origin(tree.spot).is_some_and(|origin| matches!(origin.source, Source::Default { .. }));
         let irrelevant = made_up
             || path.iter().any(|step| step.starts_with("x-"))
-            || row(&path).is_some_and(|row| row.kind == DispositionKind::Irrelevant);
+            || table.row(&path).is_some_and(|row| row.kind == DispositionKind::Irrelevant);
         if scalar && !tree.is_null() && tree.spot.is_somewhere() && !irrelevant && !known.contains(&tree.spot) {
             lost.push(format!("{} at {}", path.join("."), origins.describe(tree.spot).unwrap_or_default()));
         }
@@ -454,11 +487,12 @@ fn unaccounted(translated: &Translated) -> Vec<String> {
 #[test]
 fn every_value_is_in_a_body_or_in_a_finding() {
     let mut lost: Vec<String> = Vec::new();
-    for case in cases() {
-        let translated = case.translated().unwrap();
-        lost.extend(unaccounted(&translated).into_iter().map(|path| format!("{}: {path}", case.id)));
+    for (case, table) in cases().iter().flat_map(|case| tables().iter().map(move |table| (case, table))) {
+        let translated = case.translated(table.dialect).unwrap();
+        let named = |path| format!("{} in {}: {path}", case.id, table.dialect.name());
+        lost.extend(unaccounted(&translated).into_iter().map(named));
     }
-    for environment in ["demo", "staging", "production"] {
+    for environment in ["demo", "staging", "production", "swarm"] {
         let translated = shop_in(environment);
         lost.extend(unaccounted(&translated).into_iter().map(|path| format!("shop in {environment}: {path}")));
     }
@@ -486,8 +520,10 @@ fn the_order_of_entries_in_the_file_does_not_show() {
     let print = |translated: &Translated| serde_json::to_string_pretty(&translated.encoded()).unwrap();
     for case in cases() {
         let turned = Case { document: reversed(&case.document), id: case.id.clone(), files: case.files.clone() };
-        let (before, after) = (case.translated().unwrap(), turned.translated().unwrap());
-        assert_same(&print(&before), &print(&after), &case.id);
+        for table in tables() {
+            let (before, after) = (case.translated(table.dialect).unwrap(), turned.translated(table.dialect).unwrap());
+            assert_same(&print(&before), &print(&after), &format!("{} in {}", case.id, table.dialect.name()));
+        }
     }
     let mut files = MemoryFiles::default();
     for name in ["compose.yaml", "compose.production.yaml", "transship.yaml", "transship.lock", "api.env"] {

@@ -19,7 +19,7 @@ use transship::{
     plan::{Gate, Goal, Options, SavedPlan},
     platform::{DestinationId, Expected, Unseen},
     session::Disk,
-    target::{Release, Target as _, Unit, kubernetes::Kubernetes},
+    target::{self, Dialect, Release, Target, Unit},
     value::{Address, Called, Keyring, Secrets},
 };
 
@@ -70,9 +70,10 @@ impl Wanted {
     /// An environment of the shop, or of a changed copy of it.
     async fn shop(environment: &str, files: &dyn Files, clock: Clock) -> Self {
         let secrets = Arc::new(Secrets::default());
-        let (pinned, settings) = shop::pinned(environment, "shop", files, &secrets).await.unwrap();
+        let (pinned, settings, dialect) = shop::pinned(environment, "shop", files, &secrets).await.unwrap();
         let translate = move |keys: &Keyring| {
-            let translation = Kubernetes::default().translate(&pinned, &settings, &Unit::default(), keys);
+            let target = target::of(dialect).unwrap();
+            let translation = target.translate(&pinned, &settings, &Unit::default(), keys);
             assert!(!translation.findings.has_errors());
             translation.release
         };
@@ -92,7 +93,11 @@ impl Wanted {
         Self::fixed(Release { resources: IndexMap::new(), ..self.release.clone() }, self.clock)
     }
 
-    fn site<'a>(&'a self, place: &'a MemoryPlace, dialect: &'a Kubernetes) -> Site<'a> {
+    fn target(&self) -> Box<dyn Target> {
+        target::of(self.release.dialect).unwrap()
+    }
+
+    fn site<'a>(&'a self, place: &'a MemoryPlace, dialect: &'a dyn Target) -> Site<'a> {
         Site {
             platform: place,
             target: dialect,
@@ -106,8 +111,8 @@ impl Wanted {
 
     /// The plan somebody would be shown now.
     async fn plan(&self, place: &MemoryPlace) -> SavedPlan {
-        let dialect = Kubernetes::default();
-        let site = self.site(place, &dialect);
+        let dialect = self.target();
+        let site = self.site(place, &*dialect);
         let ledger = transship::platform::Platform::ledger(place);
         let keys = match &self.key {
             Some(key) => key.clone(),
@@ -119,10 +124,10 @@ impl Wanted {
 
     /// One run; `None` when it was cut off.
     async fn run(&self, place: &MemoryPlace, approved: Approved) -> Option<Outcome> {
-        let dialect = Kubernetes::default();
+        let dialect = self.target();
         let (_stop, interrupted) = watch::channel(false);
         let deployment = Deployment {
-            site: self.site(place, &dialect),
+            site: self.site(place, &*dialect),
             expected: Expected::default(),
             goals: &*self.goals,
             keyring: self.key.clone(),
@@ -189,7 +194,7 @@ async fn cut_everywhere(what: &str, kept: bool, from: &MemoryPlace, wanted: &Wan
 #[tokio::test]
 async fn the_shop_is_cut_off_and_finished_by_the_next_run() {
     let clock = clock!();
-    for (environment, kept) in [("staging", false), ("production", true)] {
+    for (environment, kept) in [("staging", false), ("production", true), ("swarm", false)] {
         let wanted = Wanted::shop(environment, &Disk, clock).await;
         let empty = MemoryPlace::default();
         foreign(&empty);
@@ -210,7 +215,12 @@ async fn the_shop_is_cut_off_and_finished_by_the_next_run() {
         let left = cut_off_removals(environment, &there, &wanted.gone()).await;
         // The namespace stays where it was made.
         let left: Vec<&String> = left.iter().filter(|name| *name != "Namespace shop").collect();
-        assert_eq!(left, ["ConfigMap shop/foreign", "PersistentVolumeClaim shop/shop-database"]);
+        let volumes: &[&str] = match wanted.release.dialect {
+            Dialect::Kubernetes => &["PersistentVolumeClaim shop/shop-database"],
+            // Made by the tasks, and no part of a release.
+            _ => &[],
+        };
+        assert_eq!(left, [&["ConfigMap shop/foreign"], volumes].concat());
     }
 }
 

@@ -1,5 +1,6 @@
 //! Plain input files and what they become: `fixtures/<topic>/`, one folder per case, with the complete manifests and
-//! findings of each environment under `expected/`. `SNAPSHOTS=overwrite` writes what there is now; read the difference.
+//! findings of each environment under `expected/`, and of the first in each other dialect under its name.
+//! `SNAPSHOTS=overwrite` writes what there is now; read the difference.
 
 use std::{
     collections::BTreeMap,
@@ -20,13 +21,14 @@ use transship::{
     environment,
     report::RenderDocument,
     session::Disk,
+    target::{self, Dialect},
     value::Origins,
 };
 
 use crate::support::{
     engines::Engines,
     shop,
-    translated::{Translated, translate},
+    translated::{Translated, translate, translate_as},
 };
 
 /// Variables of the process, in every case.
@@ -56,7 +58,13 @@ fn environments(here: &str) -> Vec<Option<String>> {
     if names.is_empty() { vec![None] } else { names }
 }
 
-/// Every environment of every topic: where its expectations stand, and what it comes to.
+/// Every topic on its way to Kubernetes, every environment of it.
+fn on_kubernetes() -> impl Iterator<Item = (String, Translated)> {
+    all().into_iter().filter(|(_, translated)| translated.translation.release.dialect == Dialect::Kubernetes)
+}
+
+/// Every environment of every topic, and its first in the other dialects: where its expectations stand, and what it
+/// comes to.
 pub(crate) fn all() -> Vec<(String, Translated)> {
     let variables: BTreeMap<String, String> =
         VARIABLES.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -73,6 +81,14 @@ pub(crate) fn all() -> Vec<(String, Translated)> {
                 panic!("{topic}: {messages:#?}")
             });
             all.push((folder, translated));
+        }
+        // The shop has an environment for each of them.
+        let others = Dialect::LIVE.into_iter().filter(|dialect| *dialect != Dialect::Kubernetes && topic != "shop");
+        for dialect in others.filter(|dialect| target::of(*dialect).is_some()) {
+            let first = environments(&here).remove(0);
+            let translated = translate_as(Some(dialect), &Disk, &here, first.as_deref(), &variables, None);
+            let translated = translated.unwrap_or_else(|_| panic!("{topic} in {}", dialect.name()));
+            all.push((format!("{topic}/{}", dialect.name()), translated));
         }
     }
     all
@@ -132,7 +148,7 @@ fn strict<T: DeserializeOwned>(body: &Json) -> Result<(), String> {
 #[test]
 fn manifests_hold_what_kubernetes_knows() {
     let mut wrong = Vec::new();
-    for (folder, translated) in all() {
+    for (folder, translated) in on_kubernetes() {
         for resource in document(&translated).resources {
             let kind = resource.body["kind"].as_str().unwrap_or_default().to_owned();
             let result = match kind.as_str() {
@@ -161,7 +177,7 @@ fn a_real_server_takes_every_manifest() {
     engines.kubectl(&["create", "namespace", &namespace]);
     let directory = tempfile::TempDir::new().unwrap();
     let path = directory.path().join("list.json");
-    for (_, translated) in all() {
+    for (_, translated) in on_kubernetes() {
         let mut items: Vec<Json> = document(&translated).resources.into_iter().map(|resource| resource.body).collect();
         items.retain(|body| body["kind"] != "Namespace");
         for body in &mut items {

@@ -34,4 +34,5 @@ mod registry_real;
 mod shop_real;
 mod source;
 mod support;
+mod swarm_real;
 mod trouble_real;

@@ -8,7 +8,7 @@ use transship::{
     environment,
     image::{self, ImageSettings, PinMode, Pinned, Registries, SourceKind, SourceRule},
     session::Disk,
-    target::{Release, Settings, Target, Unit, kubernetes::Kubernetes},
+    target::{Dialect, Release, Settings, Target, Unit, kubernetes::Kubernetes},
     value::{Keyring, Origins, Secrets},
 };
 
@@ -24,7 +24,7 @@ pub async fn pinned(
     namespace: &str,
     files: &dyn Files,
     secrets: &Arc<Secrets>,
-) -> Result<(Pinned, Settings), Findings> {
+) -> Result<(Pinned, Settings, Dialect), Findings> {
     let origins = Arc::new(Origins::default());
     let flags = environment::Flags { namespace: Some(namespace.into()), ..Default::default() };
     let known = environment::find(&flags, &directory(), files, &origins)?;
@@ -50,12 +50,12 @@ pub async fn pinned(
         registries: &Registries::default(),
     })
     .await?;
-    Ok((resolution.pinned, selected.settings(&project.name.value, None)))
+    Ok((resolution.pinned, selected.settings(&project.name.value, None), selected.dialect))
 }
 
 /// What one environment of the example comes to in a namespace, under the key of the test.
 pub async fn release(name: &str, namespace: &str, secrets: &Arc<Secrets>) -> Result<Release, Findings> {
-    let (pinned, settings) = pinned(name, namespace, &Disk, secrets).await?;
+    let (pinned, settings, _) = pinned(name, namespace, &Disk, secrets).await?;
     let keys = Keyring::from_text("the key of the test");
     let translation = Kubernetes::default().translate(&pinned, &settings, &Unit::default(), &keys);
     if translation.findings.has_errors() {

@@ -1,4 +1,4 @@
-//! Applications in memory or in a folder, on their way to a cluster. Every image has a digest, and nothing is asked.
+//! Applications in memory or in a folder, on their way to a place. Every image has a digest, and nothing is asked.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use transship::{
         PinMode, Pinned, Reference, Registries,
     },
     platform,
-    target::{Target as _, Translation, Unit, kubernetes::Kubernetes},
+    target::{self, Dialect, Translation, Unit},
     value::{Keyring, Located, Name, Origins, Secrets, Spot},
 };
 
@@ -109,8 +109,20 @@ fn pin(
     Ok(runtime.block_on(pinning)?.pinned)
 }
 
-/// Loads, pins and translates an environment of what is in a folder.
+/// Loads, pins and translates an environment of what is in a folder, into its own dialect.
 pub fn translate(
+    files: &dyn Files,
+    here: &str,
+    environment: Option<&str>,
+    variables: &BTreeMap<String, String>,
+    configuration: Option<&ImageConfiguration>,
+) -> Result<Translated, Findings> {
+    translate_as(None, files, here, environment, variables, configuration)
+}
+
+/// The same, into a dialect that is named.
+pub fn translate_as(
+    dialect: Option<Dialect>,
     files: &dyn Files,
     here: &str,
     environment: Option<&str>,
@@ -132,7 +144,8 @@ pub fn translate(
     let pinned = pin(files, here, &project, &additional, configuration)?;
     let settings = selected.settings(&project.name.value, None);
     let keys = Keyring::from_text("the key of the test");
-    let translation = Kubernetes::default().translate(&pinned, &settings, &Unit::default(), &keys);
+    let target = target::of(dialect.unwrap_or(selected.dialect)).unwrap();
+    let translation = target.translate(&pinned, &settings, &Unit::default(), &keys);
     Ok(Translated { project, loading: loaded.findings, translation, origins, secrets })
 }
 
