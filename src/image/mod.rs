@@ -8,6 +8,7 @@ pub(crate) mod codes;
 pub mod compose_files;
 mod configuration;
 mod digest;
+mod digests;
 mod failure;
 mod layout;
 mod lock;
@@ -26,6 +27,7 @@ mod uses;
 
 pub use configuration::{ImageConfiguration, ImageHealthcheck};
 pub use digest::{Digest, ParseDigestError};
+pub use digests::digests;
 pub use failure::Failure;
 pub use layout::Layout;
 pub use lock::{Lock, LockedImage};
