@@ -128,7 +128,8 @@ pub struct Global {
     /// Form of the result.
     #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT", global = true, help_heading = "Output")]
     pub(super) format: Format,
-    /// Use the lock as it is: an image it lacks is an error, and no registry is asked.
+    /// Use the lock as it is: an image or a remote part that it lacks is an error, and nobody is asked what a name
+    /// stands for.
     #[arg(long, global = true, help_heading = "Environment")]
     pub(super) locked: bool,
 

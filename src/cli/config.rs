@@ -1,6 +1,9 @@
 //! `transship config`: what `docker compose config` takes, and what it prints.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use clap::Args;
 use serde_json::{Value as Json, json};
@@ -9,6 +12,7 @@ use super::{Context, Exit, Found, arguments::Format};
 use crate::{
     compose::{self, Configuration, Files, Form, Placeholder, ProvenanceDocument, join},
     environment::{Images, Known, Selected, SettingsFile},
+    image::{self, PinMode},
     session::Disk,
     yaml,
 };
@@ -115,14 +119,21 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
             context.output.result(&list).map(|()| Exit::Done).map_err(Into::into)
         };
     }
+    let mut digests = BTreeMap::new();
     if arguments.resolve_image_digests || arguments.lock_image_digests {
-        let digests = digests(context, &known, &selected).await?;
+        digests = resolved(context, &known, &selected).await?;
         configuration.pin(&|path| digests.get(path).cloned());
     }
     if !arguments.no_consistency && !arguments.no_interpolate {
         configuration.check_container_names().map_err(Found)?;
     }
     if arguments.lock_image_digests {
+        let hooks = digests.keys().filter_map(|path| path.split_once(".pre_start["));
+        for owner in hooks.map(|(owner, _)| owner).collect::<BTreeSet<_>>() {
+            let words =
+                format!("warning: {owner}.pre_start cannot be pinned by an overlay; --resolve-image-digests does it");
+            context.output.note(&words);
+        }
         configuration.images_only();
     }
     if context.output.quiet {
@@ -282,17 +293,25 @@ fn table(all: &[Placeholder]) -> String {
 }
 
 /// `name:tag@sha256:…` by the path that names the image.
-async fn digests(context: &Context, known: &Known, selected: &Selected) -> anyhow::Result<BTreeMap<String, String>> {
+async fn resolved(context: &Context, known: &Known, selected: &Selected) -> anyhow::Result<BTreeMap<String, String>> {
     let mut typed = selected.clone();
     typed.request.skip = compose::Skip::default();
+    // What is built has no digest, whatever it is called where it is deployed.
+    typed.images.qualify = None;
     let application = context.load(&typed).await?;
     let file = context.lock_file(known)?;
-    let mode = if context.global.locked { crate::image::PinMode::Locked } else { crate::image::PinMode::Missing };
-    let resolution = context.pin(selected, &application.project, file.lock.as_ref(), &mode).await?;
-    let digests = resolution.pinned.images().filter(|(_, image)| !image.written.contains('@')).map(|(path, image)| {
-        let tag = image.tag.as_deref().unwrap_or("latest");
-        let repository = image.reference.split_once('@').map_or(&*image.reference, |(repository, _)| repository);
-        (path.to_owned(), format!("{repository}:{tag}@{}", image.digest))
-    });
-    Ok(digests.collect())
+    let mode = if context.global.locked { PinMode::Locked } else { PinMode::Missing };
+    let progress = context.doing("asking for digests");
+    let request = image::Request {
+        project: &application.project,
+        additional: &[],
+        lock: file.lock.as_ref(),
+        mode: &mode,
+        settings: &context.image_settings(selected),
+        platforms: &[],
+        registries: &context.registries(selected),
+    };
+    let digests = image::digests(request).await.map_err(Found)?;
+    drop(progress);
+    Ok(digests)
 }

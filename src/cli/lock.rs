@@ -21,7 +21,8 @@ type Revisions = BTreeMap<Box<str>, Box<str>>;
 /// What it understands.
 #[derive(Args, Debug)]
 #[command(
-    long_about = "Resolve every image to the digest it stands for, and write transship.lock.\n\nWithout an environment \
+    long_about = "Resolve every image to the digest it stands for, and every remote part of the Compose files to its \
+                  commit or digest, and write transship.lock.\n\nWithout an environment \
                   the images of all environments are locked, and what none of them uses is removed. With one, entries \
                   are only added. What is locked stays, unless --update asks for what the names stand for now.",
     after_help = "Examples:
@@ -43,7 +44,8 @@ pub struct Arguments {
     /// With --update: only the images of this service; may be given several times.
     #[arg(long = "service", value_name = "NAME", requires = "update")]
     services: Vec<String>,
-    /// Ask no registry: what the lock lacks comes out of layouts and archives, or is an error.
+    /// Use no network: what the lock lacks comes out of layouts and archives, or is an error, and so is a remote part
+    /// that was not fetched before.
     #[arg(long, conflicts_with_all = ["update", "upstream"])]
     offline: bool,
     /// Tell which names stand for something else upstream by now. The lock keeps what it has.

@@ -129,6 +129,9 @@ fn load(
                 Some(own) => {
                     let absolute = join(&place.absolute, own);
                     loader.files.stays(&absolute, entry.spot, &loader.origins).map_err(|finding| finding.at(at))?;
+                    if let Some(root) = &root {
+                        loader.files.give(root, &absolute);
+                    }
                     let base = if own.starts_with('/') || root.is_some() {
                         absolute.clone()
                     } else {

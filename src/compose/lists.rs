@@ -63,9 +63,13 @@ impl Configuration {
         sorted(all.map(|(name, value)| format!("{name}={}", value.value.masked())))
     }
 
+    pub(super) const fn is_normalized(&self) -> bool {
+        !self.skip.normalization
+    }
+
     /// The variables that the values of a model name that was loaded without interpolation.
     pub fn placeholders(&self) -> Vec<Placeholder> {
-        placeholders::of(&self.tree)
+        placeholders::of(&self.tree, self.is_normalized())
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     request::{Files, Request, directory, join},
     select,
     stage::{GIT_SWITCH, Loader, OCI_SWITCH, Place},
-    trees::Trees,
+    trees::{Fetched, Trees},
     typed,
     variables::Variables,
 };
@@ -183,7 +183,10 @@ fn main_files(
         match RemoteReference::parse(path) {
             None => paths.push(path.clone()),
             Some(reference) => {
-                let file = loader.fetch(&reference, Spot::NOWHERE)?.file;
+                let Fetched { file, root } = loader.fetch(&reference, Spot::NOWHERE)?;
+                if request.project_directory.is_some() {
+                    loader.files.give(&root, &found.directory);
+                }
                 elsewhere.get_or_insert_with(|| directory(&file));
                 paths.push(file);
             }

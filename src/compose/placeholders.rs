@@ -18,14 +18,17 @@ pub struct Placeholder {
     pub required: bool,
 }
 
-/// All of them, by name.
-pub(super) fn of(root: &Tree) -> Vec<Placeholder> {
+/// All of them, by name; without those of `name` where the project's own name has taken its place.
+pub(super) fn of(root: &Tree, named: bool) -> Vec<Placeholder> {
     let mut found = IndexMap::new();
-    root.walk(&mut |_, tree| {
-        if let Scalar::Text(text) = &tree.value {
-            extract(text.raw(), &mut found, 0);
-        }
-    });
+    let entries = root.as_mapping().into_iter().flat_map(|root| &root.entries);
+    for (_, entry) in entries.filter(|(key, _)| !(named && &***key == "name")) {
+        entry.tree.walk(&mut |_, tree| {
+            if let Scalar::Text(text) = &tree.value {
+                extract(text.raw(), &mut found, 0);
+            }
+        });
+    }
     found.sort_unstable_keys();
     found.into_values().collect()
 }

@@ -25,7 +25,7 @@ pub struct Configuration {
     pub(super) disabled: Tree,
     pub(super) variables: Variables,
     pub(super) name: Box<str>,
-    skip: Skip,
+    pub(super) skip: Skip,
     /// Whether the tree is the model as merged, not bound to types.
     pub(super) raw: bool,
     /// Warnings and notes.
@@ -188,7 +188,8 @@ impl Writer {
             }
         }
         if self.shape == Shape::Yaml || name == "root" {
-            let extensions = mapping.entries.iter().filter(|(key, _)| key.starts_with("x-"));
+            let extensions =
+                mapping.entries.iter().filter(|(key, _)| key.starts_with("x-") && &***key != normalize::SECRET_CONTENT);
             let mut extensions: Vec<_> =
                 extensions.map(|(key, entry)| (self.escape((&**key).into()), self.sorted(&entry.tree))).collect();
             self.sort_names(&mut extensions);

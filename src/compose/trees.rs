@@ -30,6 +30,8 @@ struct Tree {
     /// With all links resolved.
     resolved: String,
     reference: RemoteReference,
+    /// Directories of this machine that whoever brought it in gave it to start from.
+    given: Vec<String>,
 }
 
 impl Tree {
@@ -99,7 +101,8 @@ impl<'a> Trees<'a> {
         }
         if !self.known.borrow().iter().any(|tree| tree.root == root) {
             let resolved = self.files.resolve(&root);
-            self.known.borrow_mut().push(Tree { root: root.clone(), resolved, reference: reference.clone() });
+            let (root, reference) = (root.clone(), reference.clone());
+            self.known.borrow_mut().push(Tree { root, resolved, reference, given: Vec::new() });
         }
         let nothing = |what: &str| {
             let words = format!("{} holds no {what}", reference.name());
@@ -126,13 +129,22 @@ impl<'a> Trees<'a> {
         Ok(Fetched { file, root })
     }
 
+    /// Lets the files of a part name those of a directory too: its paths were said to start from there.
+    pub(super) fn give(&self, root: &str, directory: &str) {
+        for tree in self.known.borrow_mut().iter_mut().filter(|tree| tree.root == root) {
+            tree.given.push(directory.to_owned());
+        }
+    }
+
     /// A path that a file names has to stay inside the remote part that the file is of.
     pub(super) fn stays(&self, path: &str, spot: Spot, origins: &Origins) -> Result<(), Finding> {
         if self.known.borrow().is_empty() {
             return Ok(());
         }
         match self.written_in(spot, origins) {
-            Some(tree) if !tree.holds(path) => Err(outside(path, &tree.reference, spot)),
+            Some(tree) if !tree.holds(path) && !tree.given.iter().any(|given| within(given, path)) => {
+                Err(outside(path, &tree.reference, spot))
+            }
             _ => Ok(()),
         }
     }

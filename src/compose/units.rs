@@ -90,8 +90,12 @@ pub fn time(text: &str) -> Option<Duration> {
 
 /// A size in bytes: a number, one blank at most, and `b k m g t p` with `b` or `ib`, powers of 1024.
 pub fn size(text: &str) -> Option<i64> {
-    if let Some(number) = text.strip_prefix('-') {
-        return (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok()).flatten();
+    // A plain number is exact, and may be negative; all others go through a float.
+    if let Ok(number) = text.parse() {
+        return Some(number);
+    }
+    if text.starts_with('-') {
+        return None;
     }
     let end = text.rfind(|c: char| c.is_ascii_digit() || c == '.')? + 1;
     let (mut number, mut suffix) = text.split_at(end);

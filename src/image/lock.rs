@@ -206,9 +206,9 @@ impl Reader {
         }
         for (key, tree) in self.entries(entries.get("includes"), "includes") {
             let artifact = key.starts_with("oci://");
-            let proper = |text: &str| match artifact {
-                true => Digest::parse(text).is_ok(),
-                false => text.len() == 40 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')),
+            let hexadecimal = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+            let proper = |text: &str| {
+                if artifact { Digest::parse(text).is_ok() } else { text.len() == 40 && hexadecimal(text) }
             };
             let at = self.parsed(Some(tree), key, tree.spot, |text| proper(text).then(|| text.into()));
             if let Some(at) = at {

@@ -139,7 +139,7 @@ fn answer(case: &Json, mode: &str) -> Option<Json> {
 }
 
 /// Numbers are equal when they are, however they are written.
-fn same(a: &Json, b: &Json) -> bool {
+pub(crate) fn same(a: &Json, b: &Json) -> bool {
     match (a, b) {
         (Json::Number(a), Json::Number(b)) => {
             let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());

@@ -17,6 +17,8 @@ mod cli_support;
 mod cli_usage;
 mod cluster;
 mod cluster_real;
+mod config_again;
+mod config_digests;
 mod config_hostile;
 mod config_messages;
 mod config_modes;

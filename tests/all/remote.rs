@@ -361,8 +361,18 @@ fn nothing_from_elsewhere_reads_files_of_this_machine() {
     team.commit(&[]);
     let told = team.told(&["config"]);
     assert!(told.contains("a link leads out of the remote part") && told.contains("compose.yaml:2:"), "{told}");
-    // What is named here is ours to name.
+    // Whoever brings it in can let it start from a directory of this machine, and then no further.
     fs::remove_file(team.repository().join("hostile/compose.yaml")).unwrap();
+    team.commit(&[("hostile/compose.yaml", &format!("{app}    env_file: own.env\n"))]);
+    let given = format!("include: [{{path: '{ADDRESS}#main:hostile', project_directory: .}}]\n");
+    team.shop.write("compose.yaml", &given);
+    assert!(team.told(&["config"]).contains("TOKEN: of-this-machine"));
+    let main = format!("{ADDRESS}#main:hostile");
+    assert!(team.told(&["-f", &main, "--project-directory", ".", "config"]).contains("TOKEN: of-this-machine"));
+    team.shop.write("compose.yaml", &given.replace("project_directory: .", "project_directory: below"));
+    team.commit(&[("hostile/compose.yaml", &format!("{app}    env_file: ../own.env\n"))]);
+    assert!(team.told(&["config"]).starts_with("error[outside-its-tree]"));
+    // What is named here is ours to name.
     team.commit(&[("hostile/compose.yaml", app)]);
     team.shop.write(
         "compose.yaml",
