@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use serde_json::Value as Json;
@@ -36,8 +36,8 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    fn layout(&mut self, path: &PathBuf) -> Result<Layout, Failure> {
-        self.layouts.entry(path.clone()).or_insert_with(|| Layout::open(path)).clone()
+    fn layout(&mut self, path: &Path) -> Result<Layout, Failure> {
+        self.layouts.entry(path.to_owned()).or_insert_with(|| Layout::open(path)).clone()
     }
 
     fn engine(&mut self, address: &Address) -> Result<Engine, Failure> {

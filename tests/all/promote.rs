@@ -290,7 +290,7 @@ async fn what_refers_to_an_image_comes_along_by_the_way_each_side_knows() {
         }
         // Once more: nothing is added twice, and nothing is lost that others have put there.
         let puts = target.count("PUT");
-        promote(&[image.clone()], &to, &["2"], &ImageSettings::default()).await.unwrap();
+        promote(std::slice::from_ref(&image), &to, &["2"], &ImageSettings::default()).await.unwrap();
         assert_eq!(target.count("PUT"), puts + 1, "only the new tag");
         // One that keeps a list needs no tag.
         let path = format!("/referrers/{}", image.1);

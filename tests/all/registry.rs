@@ -50,7 +50,7 @@ fn inline(host: &str, user: &str, password: &str) -> CredentialSources {
 /// Pins one service per image; what went wrong has the registry's address taken out.
 async fn pin_all(images: &[&str], host: &str, registries: &Registries) -> Result<Resolution, String> {
     let services: Vec<String> =
-        images.iter().enumerate().map(|(n, image)| format!("  s{n}:\n    image: {host}/{image}\n")).collect();
+        images.iter().enumerate().map(|(n, image)| format!("  s{n}:\n    image: '{host}/{image}'\n")).collect();
     let services = services.concat();
     let project = load(&[("compose.yaml", &format!("services:\n{services}"))], &[], &[]);
     let settings = ImageSettings::default();
@@ -746,4 +746,139 @@ async fn layers_are_read_for_a_user_that_is_a_name_and_for_no_other() {
     let images = Images::default().of_layers("app", "1", &json!({"User": "postgres"}), &[b"no archive".to_vec()]);
     let registry = ScriptedRegistry::start(&images, honest()).await;
     assert_eq!(ids(&pin_one(&registry, CredentialSources::default()).await.unwrap()), [None]);
+}
+
+#[tokio::test]
+async fn five_thousand_known_services_make_one_head_for_each_image() {
+    let mut all = Images::default();
+    for number in 0..20 {
+        all = all.with(&format!("app{number}"), "1", BOTH, &json!({"Cmd": [number.to_string()]}));
+    }
+    let registry = ScriptedRegistry::start(&all, honest()).await;
+    let file: String = (0..5000).fold("services:\n".to_owned(), |file, number| {
+        file + &format!("  s{number}: {{image: '{}/app{}:1'}}\n", registry.host(), number % 20)
+    });
+    let project = load(&[("compose.yaml", &file)], &[], &[]);
+    let settings = ImageSettings::default();
+    let mut lock = None;
+    for (mode, expected) in [
+        (PinMode::Missing, (20, 60)),
+        (PinMode::Missing, (0, 0)),
+        (PinMode::Locked, (0, 0)),
+        (PinMode::Update(None), (20, 0)),
+    ] {
+        let before = registry.seen().len();
+        let registries = Registries::new(&settings, CredentialSources::default(), patience());
+        let request = Request {
+            project: &project,
+            additional: &[],
+            lock: lock.as_ref(),
+            mode: &mode,
+            settings: &settings,
+            platforms: &[],
+            registries: &registries,
+        };
+        lock = Some(pin(request).await.unwrap().lock);
+        let seen = registry.seen().split_off(before);
+        assert_eq!((count(&seen, "HEAD"), count(&seen, "GET /v2/app")), expected, "{mode:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_has_run_out_or_opens_too_little_is_fetched_anew() {
+    // Every token opens one request: the next is refused until there is a new one.
+    let host = Arc::new(std::sync::OnceLock::<String>::new());
+    let own = Arc::clone(&host);
+    let rule: Rule = Box::new(move |request, before| {
+        if request.url.path() == "/token" {
+            return Some(ResponseTemplate::new(200).set_body_json(json!({"token": format!("t{before}")})));
+        }
+        let right = match (request.method.as_str(), request.url.path()) {
+            ("HEAD", _) => "Bearer t0",
+            _ => "Bearer t1",
+        };
+        let challenge = format!("Bearer realm=\"http://{}/token\",service=\"r\"", own.get().unwrap());
+        (header(request, "authorization") != Some(right))
+            .then(|| ResponseTemplate::new(401).insert_header("WWW-Authenticate", challenge.as_str()))
+    });
+    let registry = ScriptedRegistry::start(&images(), rule).await;
+    host.set(registry.host()).unwrap();
+    assert_eq!(shown(pin_one(&registry, CredentialSources::default()).await), "pinned");
+    assert_eq!(count(&registry.seen(), "GET /token"), 2);
+    // A scope of the registry's own, named only when the usual one was refused.
+    let host = Arc::new(std::sync::OnceLock::<String>::new());
+    let own = Arc::clone(&host);
+    let rule: Rule = Box::new(move |request, _| {
+        if request.url.path() == "/token" {
+            let scope = request.url.query_pairs().find(|(key, _)| key == "scope").map(|(_, scope)| scope.into_owned());
+            let token = if scope.as_deref() == Some("registry:wide") { "wide" } else { "narrow" };
+            return Some(ResponseTemplate::new(200).set_body_json(json!({"token": token})));
+        }
+        let shown = header(request, "authorization").unwrap_or_default();
+        let more = if shown == "Bearer narrow" { ",scope=\"registry:wide\",error=\"insufficient_scope\"" } else { "" };
+        let challenge = format!("Bearer realm=\"http://{}/token\",service=\"r\"{more}", own.get().unwrap());
+        (shown != "Bearer wide")
+            .then(|| ResponseTemplate::new(401).insert_header("WWW-Authenticate", challenge.as_str()))
+    });
+    let registry = ScriptedRegistry::start(&images(), rule).await;
+    host.set(registry.host()).unwrap();
+    assert_eq!(shown(pin_one(&registry, CredentialSources::default()).await), "pinned");
+}
+
+#[tokio::test]
+async fn a_token_server_without_the_flow_of_identity_tokens_is_asked_as_by_anybody() {
+    let host = Arc::new(std::sync::OnceLock::<String>::new());
+    let own = Arc::clone(&host);
+    let rule: Rule = Box::new(move |request, _| {
+        if request.url.path() == "/token" {
+            return Some(match request.method.as_str() {
+                "POST" => ResponseTemplate::new(404),
+                _ => ResponseTemplate::new(200).set_body_json(json!({"token": "open"})),
+            });
+        }
+        let challenge = format!("Bearer realm=\"http://{}/token\",service=\"r\"", own.get().unwrap());
+        (header(request, "authorization") != Some("Bearer open"))
+            .then(|| ResponseTemplate::new(401).insert_header("WWW-Authenticate", challenge.as_str()))
+    });
+    let registry = ScriptedRegistry::start(&images(), rule).await;
+    host.set(registry.host()).unwrap();
+    let text = json!({"auths": {registry.host(): {"auth": "PHRva2VuPjo=", "identitytoken": "identity-of-nobody"}}});
+    let sources = CredentialSources { inline: Some(text.to_string().into()), ..CredentialSources::default() };
+    assert_eq!(shown(pin_one(&registry, sources).await), "pinned");
+    let seen = registry.seen();
+    assert_eq!((count(&seen, "POST /token"), count(&seen, "GET /token")), (1, 1), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_realm_that_is_no_address_means_a_password() {
+    use base64::Engine as _;
+    let right = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("somebody:{PASSWORD}")));
+    for challenge in ["Bearer realm=\"Artifactory Realm\"", "bearer service=\"x\""] {
+        let right = right.clone();
+        let rule: Rule = Box::new(move |request, _| {
+            (header(request, "authorization") != Some(&right))
+                .then(|| ResponseTemplate::new(401).insert_header("WWW-Authenticate", challenge))
+        });
+        let registry = ScriptedRegistry::start(&images(), rule).await;
+        assert_eq!(shown(pin_one(&registry, inline(&registry.host(), "somebody", PASSWORD)).await), "pinned");
+    }
+}
+
+#[tokio::test]
+async fn a_helper_that_is_not_there_is_an_error() {
+    use transship::image::HelperProcesses;
+    let helpers = HelperProcesses { within: Duration::from_millis(50) };
+    assert_eq!(helpers.get("transship-test-none", "x").await, Err(HelperFailure::Missing));
+    assert_eq!(helpers.get("../sh", "x").await, Err(HelperFailure::Missing));
+}
+
+#[tokio::test]
+async fn a_registry_by_an_address_of_version_6_is_one() {
+    let Ok(listener) = std::net::TcpListener::bind("[::1]:0") else {
+        eprintln!("skipped: this machine has no IPv6");
+        return;
+    };
+    let registry = ScriptedRegistry::start_at(listener, &images(), honest()).await;
+    assert!(registry.host().starts_with("[::1]:"), "{}", registry.host());
+    assert_eq!(shown(pin_one(&registry, CredentialSources::default()).await), "pinned");
 }

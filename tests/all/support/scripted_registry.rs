@@ -79,7 +79,12 @@ impl Images {
 impl ScriptedRegistry {
     /// Starts it; a rule's second argument counts the requests to the same method and path, from 0.
     pub async fn start(images: &Images, rule: Rule) -> Self {
-        let server = MockServer::start().await;
+        Self::start_at(std::net::TcpListener::bind("127.0.0.1:0").unwrap(), images, rule).await
+    }
+
+    /// The same, where somebody listens already.
+    pub async fn start_at(listener: std::net::TcpListener, images: &Images, rule: Rule) -> Self {
+        let server = MockServer::builder().listener(listener).start().await;
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (images, heard) = (images.clone(), Arc::clone(&seen));
         let respond = move |request: &Request| {
