@@ -271,6 +271,15 @@ impl Translator<'_> {
             let at = format!("services.{name}.pull_policy");
             self.find(&codes::APPROXIMATED, words, policy.spot, &at, "leave it out, or write `always`");
         }
+        if let Some(written) = service.image.as_ref() {
+            // Of a name with both, the digest counts.
+            let both = written.value.plain().and_then(|text| text.split_once('@'));
+            if both.is_some_and(|(name, _)| name.rsplit('/').next().unwrap_or(name).contains(':')) {
+                let words = format!("the tag of `{}` says nothing beside its digest", written.value.masked());
+                let at = format!("services.{name}.image");
+                self.find(&codes::APPROXIMATED, words, written.spot, &at, "leave out the tag");
+            }
+        }
         let Some((word, spot)) = services::restart_policy(service) else { return };
         if let Some(restart) = service.restart.as_ref().filter(|restart| restart.spot != spot) {
             let words = format!("`deploy.restart_policy` of `{name}` counts, and not this");
@@ -283,15 +292,6 @@ impl Translator<'_> {
             let at = if own { "restart" } else { "deploy.restart_policy.condition" };
             let help = "write `restart: always`";
             self.find(&codes::APPROXIMATED, words, spot, &format!("services.{name}.{at}"), help);
-        }
-        if let Some(written) = service.image.as_ref() {
-            // Of a name with both, the digest counts.
-            let both = written.value.plain().and_then(|text| text.split_once('@'));
-            if both.is_some_and(|(name, _)| name.rsplit('/').next().unwrap_or(name).contains(':')) {
-                let words = format!("the tag of `{}` says nothing beside its digest", written.value.masked());
-                let at = format!("services.{name}.image");
-                self.find(&codes::APPROXIMATED, words, written.spot, &at, "leave out the tag");
-            }
         }
     }
 

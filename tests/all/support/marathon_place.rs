@@ -37,6 +37,14 @@ impl OnMarathon {
         let server = Marathon::with_containers(containers);
         let place = Self { engines, ship: Ship::new(&[]), server, migrated: RefCell::default() };
         let images = place.engines.get("IMAGES");
+        // An agent that pulls keeps nobody waiting; here the server would.
+        for image in ["shop/web:1.4.2", "shop/api:1.4.2", "shop/api:1.5.0", "shop/worker:1.4.2", "shop/migration:1.4.2"]
+        {
+            place.pull(&format!("{images}/{image}"));
+        }
+        for image in ["postgres:17", "redis:8", "adminer:5"] {
+            place.pull(&format!("{images}/library/{image}"));
+        }
         let environment = |name: &str| {
             format!(
                 "  {name}:\n    files: [compose.{name}.yaml, marathon.yaml]\n    variables:\n      REGISTRY: \
@@ -56,6 +64,11 @@ impl OnMarathon {
         place.ship.shop.write("transship.yaml", &text);
         place.ship.run(&["lock"]).ended(0);
         Some(place)
+    }
+
+    fn pull(&self, image: &str) {
+        let state = self.server.state();
+        state.containers().unwrap().must(&["pull", "--quiet", image]);
     }
 
     /// Runs the migration once for a database that comes, as a job beside Marathon would.
