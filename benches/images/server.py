@@ -67,6 +67,7 @@ async def serve(reader, writer, latency):
             status, kind, data, digest = answer(method, path)
             await asyncio.sleep(latency)
             lines = [f"HTTP/1.1 {status} X", f"Content-Type: {kind}", f"Content-Length: {len(data)}"]
+            lines.append("Docker-Distribution-Api-Version: registry/2.0")  # older engines look for it
             if digest:
                 lines.append(f"Docker-Content-Digest: {digest}")
             body = b"" if method == "HEAD" else data

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     diagnostic::Findings,
     image::{
-        Failure, PinMode, Reference,
+        Failure, Kind, PinMode, Reference,
         promote::{self, PromoteRequest},
     },
     report::PromoteDocument,
@@ -87,10 +87,13 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
             |name: &String| path.strip_prefix("services.").is_some_and(|rest| rest.starts_with(&format!("{name}.")));
         arguments.services.is_empty() || arguments.services.iter().any(of)
     };
-    let images: Vec<_> = resolution
-        .pinned
-        .images()
-        .filter(|(path, _)| wanted(path))
+    let chosen = || resolution.pinned.images().filter(|(path, _)| wanted(path));
+    let local = chosen().filter(|(_, image)| image.kind == Kind::Local);
+    let local: Vec<Failure> = local.map(|(_, image)| promote::only_local(&image.written)).collect();
+    if !local.is_empty() {
+        return Err(found(local).into());
+    }
+    let images: Vec<_> = chosen()
         .filter_map(|(_, image)| Some((Reference::parse(&image.written).ok()?, image.digest.clone())))
         .collect();
     let settings = context.image_settings(&selected);

@@ -6,7 +6,8 @@ use super::{Context, Found, Stop};
 use crate::{
     compose::{self, Files, join, model::Project},
     diagnostic::Findings,
-    environment::{Known, Selected},
+    engine,
+    environment::{EngineName, Known, Selected},
     image::{
         self, Additional, CredentialSources, HelperProcesses, ImagePolicy, ImageSettings, Lock, Patience, PinMode,
         Platform, Registries, Resolution, SourceKind, SourceRule,
@@ -203,6 +204,14 @@ impl Context {
         Registries::new(&self.image_settings(selected), credentials, Patience::default())
     }
 
+    /// The Docker Engine that an environment runs on, or the one that Docker's own commands would use here.
+    fn engine(&self, selected: &Selected) -> Result<engine::Address, engine::Error> {
+        let EngineName { host, context } = selected.host().cloned().unwrap_or_default();
+        let mut variables = self.session.variables.clone();
+        variables.extend(host.map(|host| ("DOCKER_HOST".to_owned(), host.to_string())));
+        engine::Address::find(&variables, context.as_deref())
+    }
+
     pub(super) fn image_settings(&self, selected: &Selected) -> ImageSettings {
         let sources = selected.images.sources.as_deref().unwrap_or_default().iter().filter_map(|source| {
             let prefix = source.prefix.clone()?;
@@ -210,6 +219,7 @@ impl Context {
             let path = |name: &str| self.shown(&join(&selected.directory, name)).into();
             let local = source.layout.as_ref().or(source.archive.as_ref());
             let kind = match (local, &source.mirror) {
+                (None, None) if source.engine.unwrap_or_default() => SourceKind::Engine(self.engine(selected)),
                 (Some(local), _) => SourceKind::Layout(path(&local.value)),
                 (None, Some(mirror)) => SourceKind::Mirror(mirror.value.clone()),
                 (None, None) => SourceKind::Registry {
@@ -227,6 +237,7 @@ impl Context {
                 environment: selected.name.clone(),
                 allow: own.allow.unwrap_or_default(),
                 refuse_latest: own.refuse_latest.unwrap_or_default(),
+                one_host: selected.host().is_some(),
             },
         }
     }

@@ -176,7 +176,9 @@ impl Bind for Job {
 
 /// One field of a part.
 pub(super) fn field<T: Bind>(tree: &Tree, key: &str, origins: &Origins) -> Result<Option<Located<T>>, Finding> {
-    let Some(found) = tree.get(key) else { return Ok(None) };
+    // A limit that is one number for both has no mapping around it.
+    let single = key == "single" && matches!(tree.value, Scalar::Integer(_) | Scalar::Text(_));
+    let Some(found) = (if single { Some(tree) } else { tree.get(key) }) else { return Ok(None) };
     // What is always printed and holds nothing is as good as absent.
     let nothing = match &found.value {
         Scalar::Null => true,

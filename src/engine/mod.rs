@@ -22,7 +22,7 @@ pub use self::{address::Address, error::Error, lines::Lines};
 /// The versions of the API that are spoken here, oldest and newest. Newer ones are left alone until somebody
 /// needs them: they change what fields mean.
 const OLDEST: Version = Version(1, 40);
-const NEWEST: Version = Version(1, 44);
+const NEWEST: Version = Version(1, 46);
 /// The most that an answer may hold, bytes, and an error.
 const LARGEST: usize = 64 * 1024 * 1024;
 const LARGEST_ERROR: usize = 64 * 1024;

@@ -175,6 +175,14 @@ fn home(path: &str, variables: &BTreeMap<String, String>) -> String {
 }
 
 impl Selected {
+    /// The one Docker Engine that everything runs on, where it is one.
+    pub const fn host(&self) -> Option<&EngineName> {
+        match &self.destination {
+            Some(Destination::Host(engine)) => Some(engine),
+            _ => None,
+        }
+    }
+
     /// Whether the release goes to files and not to a live place.
     pub const fn is_files(&self) -> bool {
         matches!(self.destination, Some(Destination::Directory(_)))

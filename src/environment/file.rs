@@ -75,6 +75,8 @@ section! {
         archive: Located<Name>,
         /// Registry and path that is asked first.
         mirror: Located<Name>,
+        /// Whether the Docker Engine in use has them: for images that are built on one host and pushed nowhere.
+        engine: bool,
         /// Whether the registry is spoken to without TLS.
         insecure: bool,
         /// Certificate authority of the registry, as a PEM file.

@@ -71,7 +71,7 @@ pub(super) async fn read<'n>(
             break;
         };
         left = sent;
-        let bytes = source.stream(reference, &layer.digest).await?;
+        let bytes = source.stream(reference, &layer.digest, 0).await?;
         files = files.with(checked(bytes, layer.digest.clone()), &layer.digest).await?;
     }
     Ok(users.map(|user| (user.into(), files.account(user))).collect())

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::{
     Digest, Failure, ImageSettings, Reference, Registries, codes,
     manifest::{self, digest_of},
-    source::{Layouts, Source},
+    source::{Opened, Source},
 };
 
 /// The most files of one artifact.
@@ -43,7 +43,7 @@ pub(crate) struct Artifacts {
 
 impl Artifacts {
     fn source(&self, reference: &Reference) -> Result<Source<'_>, Failure> {
-        Source::of(reference, &self.settings, &self.registries, &mut Layouts::new())
+        Source::of(reference, &self.settings, &self.registries, &mut Opened::default())
     }
 
     /// What a reference stands for.
@@ -88,7 +88,9 @@ impl Artifacts {
             let digest = digest_of(&layer)?;
             let bytes = match &source {
                 Source::Layout(layout) => layout.blob(&digest, manifest::LARGEST_CONFIGURATION)?,
-                Source::Registry(registries) => registries.blob(reference, &digest).await?,
+                Source::Registry(registries) | Source::Engine(_, registries) => {
+                    registries.blob(reference, &digest).await?
+                }
             };
             total += bytes.len();
             if total > LARGEST {

@@ -82,6 +82,11 @@ codes! {
     PLATFORM = "image-platform", "the image does not exist for the platform",
         "The service asks for a platform that the image was not built for. The message lists the platforms that \
          exist. Correct `platform`, or build the image for it.";
+    /// It has an id and no digest.
+    ONLY_LOCAL = "image-only-local", "the image exists on one Docker host alone",
+        "The image was never pushed: `images.sources` takes it from a Docker Engine (`engine: true`), and the lock holds \
+         its id, which means nothing anywhere else. A single Docker host can run it, and nothing else can: push it, and \
+         run `transship lock --update`.";
     /// A promotion that names no place, no tag, or two images alike.
     PROMOTE = "promote-name", "the images cannot be named there",
         "`transship promote` gives every image the registry and path of `--to` and the last part of its own name. The \

@@ -32,6 +32,11 @@ impl Failure {
         self
     }
 
+    /// Whether the line failed, and not what was asked over it.
+    pub(super) fn is_of_the_line(&self) -> bool {
+        [&codes::REGISTRY_FAILED, &codes::TIMED_OUT, &codes::UNREACHABLE].contains(&self.code)
+    }
+
     /// A manifest that cannot be used.
     pub(super) fn manifest(reason: &str) -> Self {
         Self::new(&codes::MANIFEST, format!("its manifest cannot be used: {reason}"))

@@ -138,9 +138,10 @@ impl Layout {
         })
     }
 
-    /// A blob as it comes; whoever takes it verifies it.
-    pub(super) fn stream(&self, digest: &Digest) -> Result<Bytes, Failure> {
-        let (file, _) = self.blob_file(digest)?;
+    /// A blob from its byte `from` on, as it comes; whoever takes it verifies it.
+    pub(super) fn stream(&self, digest: &Digest, from: u64) -> Result<Bytes, Failure> {
+        let (mut file, shown) = self.blob_file(digest)?;
+        io::copy(&mut file.by_ref().take(from), &mut io::sink()).map_err(|error| incomplete(&shown, &error))?;
         Ok(pieces(file))
     }
 

@@ -232,6 +232,7 @@ impl Reader {
         let kind = self.parsed(entries.get("kind"), "kind", tree.spot, |text| match text {
             "index" => Some(Kind::Index),
             "manifest" => Some(Kind::Manifest),
+            "local" => Some(Kind::Local),
             _ => None,
         });
         if let (Some(digest), Some(at)) = (&digest, entries.get("digest")) {

@@ -14,21 +14,24 @@ pub(super) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
      application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.v2+json";
 
-/// Whether a digest names one image or a choice of them by platform.
+/// What a digest names: one image, a choice of them by platform, or what one engine alone has.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {
     /// An index (a manifest list): one manifest per platform.
     Index,
     /// One manifest.
     Manifest,
+    /// No content of a registry: the id that one Docker Engine has for an image.
+    Local,
 }
 
 impl Kind {
-    /// `index` or `manifest`.
+    /// `index`, `manifest` or `local`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Index => "index",
             Self::Manifest => "manifest",
+            Self::Local => "local",
         }
     }
 
@@ -100,7 +103,7 @@ impl Manifest {
                 let layers = layers.iter().map(layer).collect::<Result<_, _>>()?;
                 digest_of(config).map(|config| Self::Image(config, layers))
             }
-            None => Err(Failure::manifest("its media type is not that of an image")),
+            Some(Kind::Local) | None => Err(Failure::manifest("its media type is not that of an image")),
         }
     }
 }

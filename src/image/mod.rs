@@ -12,6 +12,7 @@ mod configuration;
 mod digest;
 mod failure;
 mod layout;
+mod local;
 mod lock;
 mod manifest;
 mod pin;

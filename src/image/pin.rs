@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use super::{
     Additional, Digest, Failure, ImageSettings, Kind, Lock, LockedImage, Pinned, PinnedImage, Platform, Reference,
     Registries, codes,
-    source::{Layouts, Source, Wanted, is_complete, knows_users},
+    source::{Opened, Source, Wanted, is_complete, knows_users},
     uses::{self, Use},
 };
 use crate::{
@@ -111,7 +111,7 @@ pub async fn pin(request: Request<'_>) -> Result<Resolution, Findings> {
     let uses = uses::of(request.project, request.additional, &mut findings);
     let images = images(&uses, request, &mut findings);
     let mut lock = request.lock.cloned().unwrap_or_default();
-    let mut layouts = Layouts::new();
+    let mut opened = Opened::default();
     let mut open = Vec::new();
     for (key, image) in &images {
         let known = lock.images.get(&**key);
@@ -119,7 +119,7 @@ pub async fn pin(request: Request<'_>) -> Result<Resolution, Findings> {
         if keep && known.is_some_and(|known| is_enough(known, image, request)) {
             continue;
         }
-        match source(request, image, known, &mut layouts) {
+        match source(request, image, known, &mut opened) {
             Ok(source) => open.push((key.clone(), image, source, known.cloned(), keep)),
             Err(_) if *request.mode == PinMode::Presumed => {
                 lock.images.insert(key.clone(), presumed(&written(image, known)));
@@ -152,9 +152,8 @@ pub async fn pin(request: Request<'_>) -> Result<Resolution, Findings> {
     for (key, image) in &images {
         let Some(locked) = lock.images.get(key) else { continue };
         for one in &image.uses {
-            if let Some(finding) = lacks_platform(one, locked) {
-                findings.push(finding);
-            }
+            let wrong = lacks_platform(one, locked).into_iter().chain(is_elsewhere(one, locked, request));
+            wrong.for_each(|finding| findings.push(finding));
             let image = PinnedImage::new(one, key, &image.reference, locked, request);
             pinned.insert(one.path.clone(), image);
         }
@@ -237,7 +236,7 @@ fn source<'a>(
     request: Request<'a>,
     image: &Image<'_>,
     known: Option<&LockedImage>,
-    layouts: &mut Layouts,
+    opened: &mut Opened,
 ) -> Result<Source<'a>, Failure> {
     if *request.mode == PinMode::Locked {
         let message = match known {
@@ -246,8 +245,8 @@ fn source<'a>(
         };
         return Err(Failure::new(&codes::NOT_LOCKED, message).help("run `transship lock`"));
     }
-    let source = Source::of(&image.reference, request.settings, request.registries, layouts)?;
-    if matches!(request.mode, PinMode::Offline | PinMode::Presumed) && matches!(source, Source::Registry(_)) {
+    let source = Source::of(&image.reference, request.settings, request.registries, opened)?;
+    if matches!(request.mode, PinMode::Offline | PinMode::Presumed) && !source.is_local() {
         return Err(Failure::new(
             &codes::NOT_LOCKED,
             "the lock does not hold all of it, and without network no registry is asked",
@@ -297,6 +296,16 @@ fn lacks_platform(one: &Use, locked: &LockedImage) -> Option<Finding> {
     let finding = Finding::new(&codes::PLATFORM, Masked::words(message), wanted.spot);
     let help = format!("it exists for {}", list(&locked.platforms));
     Some(finding.at(one.path.clone()).label(one.spot, "this image").help(Masked::words(help)))
+}
+
+/// An image that one engine alone has, wanted where another would have to run it.
+fn is_elsewhere(one: &Use, locked: &LockedImage, request: Request<'_>) -> Option<Finding> {
+    if locked.kind != Kind::Local || request.settings.policy.one_host {
+        return None;
+    }
+    let message = format!("image `{}` exists on one Docker host alone, and cannot run elsewhere", one.written);
+    let finding = Finding::new(&codes::ONLY_LOCAL, Masked::words(message), one.spot);
+    Some(finding.at(one.path.clone()).help("push it, and run `transship lock --update`"))
 }
 
 fn list(platforms: &[Platform]) -> String {

@@ -75,7 +75,7 @@ impl Pinned {
 /// What one place of a project runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PinnedImage {
-    /// `repository@sha256:…`, normalised: what runs.
+    /// `repository@sha256:…`, normalised: what runs. Of an image that one engine alone has: `sha256:…`, its id.
     pub reference: Box<str>,
     /// The entry of the lock: the normalised reference.
     pub key: Box<str>,
@@ -105,7 +105,10 @@ impl PinnedImage {
             spot = request.project.origins.add(source);
         }
         Self {
-            reference: reference.pinned(&locked.digest.value).into(),
+            reference: match locked.kind {
+                Kind::Local => locked.digest.value.as_str().into(),
+                Kind::Index | Kind::Manifest => reference.pinned(&locked.digest.value).into(),
+            },
             key: key.into(),
             written: one.written.clone(),
             tag: reference.tag().map(Into::into),

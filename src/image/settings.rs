@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use super::{Failure, Reference, codes};
-use crate::value::{Located, Name};
+use crate::{
+    engine,
+    value::{Located, Name},
+};
 
 /// `images` of `transship.yaml`.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +29,8 @@ pub struct ImagePolicy {
     pub allow: Vec<Located<Name>>,
     /// Whether an image must say which version it is: by a digest, or by a tag other than `latest`.
     pub refuse_latest: bool,
+    /// Whether it runs on one Docker host, so that images may be used that exist there alone.
+    pub one_host: bool,
 }
 
 /// Where the images below a prefix come from.
@@ -45,6 +50,8 @@ pub enum SourceKind {
     /// Another registry that has the same images: what stands in the place of the prefix. Asked first; the
     /// registry itself is asked when it fails. Never written into a manifest.
     Mirror(Box<str>),
+    /// A Docker Engine, or why none can be reached: for images that exist nowhere else.
+    Engine(Result<engine::Address, engine::Error>),
     /// The registry itself, reached in this way.
     Registry {
         /// Plain HTTP, or a certificate that nobody vouches for.
@@ -83,7 +90,7 @@ impl ImageSettings {
 
     /// Refuses an image that may not be used.
     pub(super) fn judge(&self, reference: &Reference) -> Result<(), Failure> {
-        let ImagePolicy { environment, allow, refuse_latest } = &self.policy;
+        let ImagePolicy { environment, allow, refuse_latest, .. } = &self.policy;
         let own = format!("environments.{environment}.images.allow");
         for (list, path) in [(&self.allow, "images.allow"), (allow, own.as_str())] {
             if !allows(list, reference) {

@@ -9,11 +9,15 @@ use serde_json::Value as Json;
 
 use super::{
     Digest, Failure, ImageConfiguration, ImageSettings, Kind, Layout, LockedImage, Platform, Reference, Registries,
-    SourceKind, accounts,
+    SourceKind, accounts, codes,
+    local::{self, LocalImage},
     manifest::{self, Layer, Manifest},
     registry::Bytes,
 };
-use crate::value::Located;
+use crate::{
+    engine::{Address, Engine, Patience},
+    value::{Located, Spot},
+};
 
 /// What is to be known of an image.
 #[derive(Clone, Debug, Default)]
@@ -24,8 +28,27 @@ pub(super) struct Wanted {
     pub(super) users: BTreeSet<Box<str>>,
 }
 
-/// Layouts that were opened, each once.
-pub(super) type Layouts = BTreeMap<PathBuf, Result<Layout, Failure>>;
+/// Layouts and engines that were opened, each once.
+#[derive(Debug, Default)]
+pub(super) struct Opened {
+    layouts: BTreeMap<PathBuf, Result<Layout, Failure>>,
+    engines: Vec<(Address, Engine)>,
+}
+
+impl Opened {
+    fn layout(&mut self, path: &PathBuf) -> Result<Layout, Failure> {
+        self.layouts.entry(path.clone()).or_insert_with(|| Layout::open(path)).clone()
+    }
+
+    fn engine(&mut self, address: &Address) -> Result<Engine, Failure> {
+        if let Some((_, engine)) = self.engines.iter().find(|(known, _)| known == address) {
+            return Ok(engine.clone());
+        }
+        let engine = Engine::new(address.clone(), Patience::default()).map_err(|error| local::failed(&error))?;
+        self.engines.push((address.clone(), engine.clone()));
+        Ok(engine)
+    }
+}
 
 /// A place that has images.
 #[derive(Clone, Debug)]
@@ -34,6 +57,8 @@ pub(super) enum Source<'a> {
     Layout(Layout),
     /// The registry that the reference names, or its mirror.
     Registry(&'a Registries),
+    /// A Docker Engine; what it knows to be in a registry is read there.
+    Engine(Engine, &'a Registries),
 }
 
 impl<'a> Source<'a> {
@@ -42,12 +67,13 @@ impl<'a> Source<'a> {
         reference: &Reference,
         settings: &ImageSettings,
         registries: &'a Registries,
-        layouts: &mut Layouts,
+        opened: &mut Opened,
     ) -> Result<Self, Failure> {
         match settings.source(reference).map(|rule| &rule.kind) {
-            Some(SourceKind::Layout(path)) => {
-                let layout = layouts.entry(path.clone()).or_insert_with(|| Layout::open(path));
-                layout.clone().map(Self::Layout)
+            Some(SourceKind::Layout(path)) => opened.layout(path).map(Self::Layout),
+            Some(SourceKind::Engine(address)) => {
+                let address = address.as_ref().map_err(local::failed)?;
+                Ok(Self::Engine(opened.engine(address)?, registries))
             }
             _ => Ok(Self::Registry(registries)),
         }
@@ -55,10 +81,19 @@ impl<'a> Source<'a> {
 }
 
 impl Source<'_> {
+    /// Whether it answers without a registry.
+    pub(super) const fn is_local(&self) -> bool {
+        matches!(self, Self::Layout(_))
+    }
+
     pub(super) async fn digest(&self, reference: &Reference) -> Result<Digest, Failure> {
         match self {
             Self::Layout(layout) => layout.digest(reference),
             Self::Registry(registries) => registries.digest(reference).await,
+            Self::Engine(engine, _) => {
+                let found = local::look(engine, reference, &local::name(reference)).await?;
+                Ok(found.digest.unwrap_or(found.id))
+            }
         }
     }
 
@@ -66,7 +101,8 @@ impl Source<'_> {
     pub(super) async fn has(&self, reference: &Reference, digest: &Digest) -> Result<bool, Failure> {
         match self {
             Self::Layout(layout) => Ok(layout.blob(digest, manifest::LARGEST_MANIFEST).is_ok()),
-            Self::Registry(registries) => {
+            Self::Engine(engine, _) if local::look(engine, reference, digest.as_str()).await.is_ok() => Ok(true),
+            Self::Registry(registries) | Self::Engine(_, registries) => {
                 let place = registries.origin(reference);
                 Ok(registries.stands_for(&place, digest.as_str()).await?.is_some())
             }
@@ -81,15 +117,17 @@ impl Source<'_> {
     ) -> Result<(Vec<u8>, Option<String>), Failure> {
         match self {
             Self::Layout(layout) => Ok((layout.blob(digest, manifest::LARGEST_MANIFEST)?, None)),
-            Self::Registry(registries) => registries.manifest(reference, digest).await,
+            Self::Registry(registries) | Self::Engine(_, registries) => registries.manifest(reference, digest).await,
         }
     }
 
-    /// A blob as it comes.
-    pub(super) async fn stream(&self, reference: &Reference, digest: &Digest) -> Result<Bytes, Failure> {
+    /// A blob from its byte `from` on, as it comes.
+    pub(super) async fn stream(&self, reference: &Reference, digest: &Digest, from: u64) -> Result<Bytes, Failure> {
         match self {
-            Self::Layout(layout) => layout.stream(digest),
-            Self::Registry(registries) => registries.blob_stream(reference, digest).await,
+            Self::Layout(layout) => layout.stream(digest, from),
+            Self::Registry(registries) | Self::Engine(_, registries) => {
+                registries.blob_stream(reference, digest, from).await
+            }
         }
     }
 
@@ -101,7 +139,7 @@ impl Source<'_> {
     async fn configuration(&self, reference: &Reference, digest: &Digest) -> Result<Json, Failure> {
         let bytes = match self {
             Self::Layout(layout) => layout.blob(digest, manifest::LARGEST_CONFIGURATION)?,
-            Self::Registry(registries) => registries.blob(reference, digest).await?,
+            Self::Registry(registries) | Self::Engine(_, registries) => registries.blob(reference, digest).await?,
         };
         serde_json::from_slice(&bytes).map_err(|_| Failure::manifest("its configuration is not JSON"))
     }
@@ -139,6 +177,39 @@ impl Source<'_> {
             _ => self.digest(reference).await?,
         };
         let known = known.filter(|known| known.digest.value == digest);
+        let (Self::Engine(engine, registries), None) = (self, reference.digest()) else {
+            return self.described_by(written, reference, wanted, known, digest).await;
+        };
+        let registry = Self::Registry(registries);
+        let name = match known {
+            Some(known) if keep && known.kind == Kind::Local => digest.to_string(),
+            Some(_) if keep => return registry.described_by(written, reference, wanted, known, digest).await,
+            _ => local::name(reference),
+        };
+        let found = local::look(engine, reference, &name).await?;
+        let Some(pushed) = found.digest.clone().filter(|_| name != digest.as_str()) else {
+            return Ok(only_local(written, found, wanted));
+        };
+        // Some engines have a digest for what was never pushed, and it is the id; registries that show nobody what
+        // they have deny what they do not have.
+        let maybe = pushed == found.id;
+        match registry.described_by(written, reference, wanted, known, pushed).await {
+            Err(failure) if failure.code == &codes::NOT_FOUND || (maybe && failure.code == &codes::DENIED) => {
+                Ok(only_local(written, found, wanted))
+            }
+            pushed => pushed,
+        }
+    }
+
+    /// What a digest names, with what is `wanted` of it.
+    async fn described_by(
+        &self,
+        written: &str,
+        reference: &Reference,
+        wanted: &Wanted,
+        known: Option<&LockedImage>,
+        digest: Digest,
+    ) -> Result<LockedImage, Failure> {
         if let Some(known) = known.filter(|known| is_complete(known, &wanted.platforms) && knows_users(known, wanted)) {
             return Ok(LockedImage { written: written.into(), ..known.clone() });
         }
@@ -170,6 +241,19 @@ impl Source<'_> {
         };
         let at = known.map(|known| known.digest.spot).unwrap_or_default();
         Ok(LockedImage { written: written.into(), digest: Located::new(digest, at), kind, platforms, configuration })
+    }
+}
+
+/// An image that one engine alone has. Its users stay names: the engine knows what they mean.
+fn only_local(written: &str, found: LocalImage, wanted: &Wanted) -> LockedImage {
+    let LocalImage { id, platform, mut configuration, .. } = found;
+    configuration.user_ids = named(&configuration, wanted).map(|user| (user.into(), None)).collect();
+    LockedImage {
+        written: written.into(),
+        digest: Located::new(id, Spot::NOWHERE),
+        kind: Kind::Local,
+        platforms: platform.iter().cloned().collect(),
+        configuration: platform.into_iter().map(|platform| (platform, configuration.clone())).collect(),
     }
 }
 

@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, stream};
 
 use super::{
     Digest, Failure, ImageSettings, Lock, Reference, Registries,
-    source::{Layouts, Source},
+    source::{Opened, Source},
 };
 
 /// How many images are asked about at a time; each registry has its own limit.
@@ -32,12 +32,12 @@ pub async fn upstream(
     settings: &ImageSettings,
     registries: &Registries,
 ) -> (Vec<Upstream>, Vec<(Box<str>, Failure)>) {
-    let mut layouts = Layouts::new();
+    let mut opened = Opened::default();
     let mut failures = Vec::new();
     let mut open = Vec::new();
     for (key, image) in lock.images.iter().filter(|(key, _)| used.contains(*key)) {
         let Ok(reference) = Reference::parse(key) else { continue };
-        match Source::of(&reference, settings, registries, &mut layouts) {
+        match Source::of(&reference, settings, registries, &mut opened) {
             Ok(source) => open.push((key, &image.digest.value, reference, source)),
             Err(failure) => failures.push((key.clone(), failure)),
         }

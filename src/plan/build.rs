@@ -336,7 +336,8 @@ impl<'a> Builder<'a> {
             Mutability::InPlace => Action::Update,
             Mutability::Never => {
                 self.block(resource, address, Refusal::Immutable(paths));
-                Action::Keep { why: "it cannot be changed, and holds data" }
+                let data = resource.life == Life::Data || self.target.holds_data(address, &before);
+                Action::Keep { why: if data { "it cannot be changed, and holds data" } else { "it cannot be changed" } }
             }
             Mutability::Replace { .. } if resource.life == Life::Data => {
                 self.block(resource, address, Refusal::Immutable(paths));
@@ -409,7 +410,7 @@ impl<'a> Builder<'a> {
     fn written(&self, differences: &[Difference]) -> Vec<Cause> {
         let mut causes = Vec::new();
         for difference in differences {
-            if difference.path.steps().last().is_some_and(|step| &**step == "image")
+            if difference.path.steps().last().is_some_and(|step| step.eq_ignore_ascii_case("image"))
                 && let (Some(from), Some(to)) = (&difference.before, &difference.after)
             {
                 push(&mut causes, Cause::Image { from: from.as_str().into(), to: to.as_str().into() });
@@ -474,7 +475,9 @@ impl<'a> Builder<'a> {
             );
             let successor = self.release().resources.get(&key);
             let held = self.seen.live.values().find(|other| {
-                other.references.contains(&live.address) && !changing(&other.address) && wanted.contains(&other.address)
+                other.references.contains(&live.address)
+                    && (!changing(&other.address) || self.target.keeps_previous(&other.address))
+                    && wanted.contains(&other.address)
             });
             let before = self.target.canonical(&live.address, live.body.clone());
             let action = if data || self.target.holds_data(&live.address, &live.body) {

@@ -198,6 +198,25 @@ fn reveal_in(json: &mut Json, known: &[Revealed], used: &mut BTreeMap<String, St
     }
 }
 
+/// The value of `X-Registry-Auth`: out of the text of a `.dockerconfigjson` that has one registry in it.
+pub(super) fn registry_authorization(config: &Text) -> Option<String> {
+    let config: Json = serde_json::from_str(config.expose(&Exposure::granted())).ok()?;
+    let (server, entry) = config.get("auths")?.as_object()?.iter().next()?;
+    let mut fields = serde_json::Map::from_iter([("serveraddress".to_owned(), Json::from(server.as_str()))]);
+    for token in ["identitytoken", "registrytoken"] {
+        if let Some(value) = entry.get(token) {
+            fields.insert(token.to_owned(), value.clone());
+        }
+    }
+    if fields.len() == 1 {
+        let decoded = base64::engine::general_purpose::STANDARD.decode(entry.get("auth")?.as_str()?).ok()?;
+        let (user, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+        fields.insert("username".to_owned(), Json::from(user));
+        fields.insert("password".to_owned(), Json::from(password));
+    }
+    Some(base64::engine::general_purpose::URL_SAFE.encode(Json::Object(fields).to_string()))
+}
+
 /// JSON that a place answered, as a body without sources. Strings that hold known secrets are concealed by
 /// the caller, who knows which paths hold them.
 pub fn decode(json: &Json) -> Node {

@@ -1,6 +1,6 @@
 //! From where an environment goes to the place itself.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use super::{
     Failure, FailureKind, Platform,
@@ -8,10 +8,12 @@ use super::{
     directory::Directory,
     host::{Host, HostSettings},
     marathon::{self, MarathonAccess, MarathonPlace},
+    swarm::{self, Swarm},
 };
 use crate::{
     compose::join,
-    environment::{Destination, Marathon, Selected},
+    engine::{self, Address, Engine},
+    environment::{Destination, EngineName, Marathon, Selected},
     image::Registries,
     value::{Located, Masked, Name, Secrets},
 };
@@ -73,9 +75,40 @@ pub async fn connect(
             };
             Ok(Box::new(MarathonPlace::connect(access, Arc::clone(means.concealed))?))
         }
-        Destination::Swarm(_) => {
-            let words = format!("{} cannot be reached yet", selected.dialect.title());
-            Err(Failure::new(FailureKind::Other, Masked::words(words)))
+        Destination::Swarm(name) => {
+            let engine = engine(name, &means)?;
+            let (registries, secrets) = (means.registries.clone(), Arc::clone(means.concealed));
+            Ok(Box::new(Swarm::new(
+                engine,
+                selected.stack(project).value,
+                registries,
+                secrets,
+                swarm::Patience::default(),
+            )))
         }
     }
+}
+
+/// The Docker Engine that an environment names, or that the variables of the process do.
+fn engine(name: &EngineName, means: &Means<'_>) -> Result<Engine, Failure> {
+    const VARIABLES: [&str; 7] = [
+        "HOME",
+        "DOCKER_HOST",
+        "DOCKER_CONTEXT",
+        "DOCKER_CONFIG",
+        "DOCKER_TLS",
+        "DOCKER_TLS_VERIFY",
+        "DOCKER_CERT_PATH",
+    ];
+    let mut variables: BTreeMap<String, String> =
+        VARIABLES.iter().filter_map(|name| Some(((*name).to_owned(), (means.variable)(name)?))).collect();
+    if let Some(host) = &name.host {
+        variables.insert("DOCKER_HOST".to_owned(), host.to_string());
+    }
+    let unusable = |error: engine::Error| {
+        let help = error.help().map(|help| format!("; {help}")).unwrap_or_default();
+        Failure::new(FailureKind::Other, Masked::words(format!("{error}{help}")))
+    };
+    let address = Address::find(&variables, name.context.as_deref()).map_err(unusable)?;
+    Engine::new(address, engine::Patience::default()).map_err(unusable)
 }

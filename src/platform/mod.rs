@@ -7,6 +7,7 @@ pub mod directory;
 pub mod host;
 pub mod marathon;
 mod observation;
+pub mod swarm;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 

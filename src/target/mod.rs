@@ -11,6 +11,7 @@ mod release;
 mod schedule;
 mod services;
 mod settings;
+pub mod swarm;
 mod template;
 
 use std::time::Duration;
@@ -81,6 +82,12 @@ pub trait Target: Send + Sync {
     /// Whether what is there holds what nobody can make again: it is never removed unasked.
     fn holds_data(&self, address: &Address, body: &Node) -> bool;
 
+    /// Whether the place can put what is changed here back to what it was by itself, for which it needs everything that
+    /// this referred to.
+    fn keeps_previous(&self, _address: &Address) -> bool {
+        false
+    }
+
     /// Whether what is at this address is shared with whoever else is there, and needs nobody's mark.
     fn is_shared(&self, address: &Address) -> bool;
 
@@ -96,9 +103,10 @@ pub trait Target: Send + Sync {
 pub fn of(dialect: Dialect) -> Option<Box<dyn Target>> {
     match dialect {
         Dialect::Kubernetes => Some(Box::<kubernetes::Kubernetes>::default()),
+        Dialect::Swarm => Some(Box::new(swarm::Swarm)),
         Dialect::Marathon => Some(Box::<marathon::Marathon>::default()),
         Dialect::Compose => Some(Box::new(compose::Compose)),
-        Dialect::Swarm | Dialect::Files => None,
+        Dialect::Files => None,
     }
 }
 

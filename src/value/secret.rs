@@ -85,6 +85,12 @@ impl Secrets {
         inner.values.iter().enumerate().map(|(number, value)| (shown(number), value.bytes.to_vec())).collect()
     }
 
+    /// How many bytes they are.
+    pub fn length(&self, id: SecretId) -> usize {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        inner.values.get(id.0 as usize).map_or(0, |value| value.bytes.len())
+    }
+
     /// The bytes themselves.
     pub fn expose(&self, id: SecretId, _right: &Exposure) -> Vec<u8> {
         self.bytes(id)

@@ -266,7 +266,7 @@ error[lock-broken]: `kind` is missing
 fn no_environment_where_several_are() {
     let shop = Shop::copy();
     shop.run(["render"]).code(1).stdout_eq("").stderr_eq(str![[r"
-error[environment-required]: name an environment: `demo`, `staging`, `production`
+error[environment-required]: name an environment: `demo`, `staging`, `production`, `marathon`
  = help: as the first argument of the command, or with `-e NAME`
 
 
@@ -286,8 +286,8 @@ error: two environments are named: `demo` and, with -e, `staging`
 #[test]
 fn a_target_that_cannot_be_reached_yet() {
     let shop = Shop::copy();
-    shop.run(["render", "demo", "--to", "swarm"]).code(1).stdout_eq("").stderr_eq(str![[r#"
-error[target-not-yet]: Swarm cannot be reached yet
+    shop.run(["render", "demo", "--to", "marathon"]).code(1).stdout_eq("").stderr_eq(str![[r#"
+error[target-not-yet]: Marathon cannot be reached yet
  = help: leave out `--to`, or say `--to kubernetes`
 
 

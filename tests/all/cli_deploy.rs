@@ -9,8 +9,11 @@ use crate::cli_support::Shop;
 /// A small application, so that whole outputs can be read.
 fn small() -> Shop {
     let shop = Shop::copy();
-    for name in ["compose.staging.yaml", "compose.production.yaml", "compose.demo.yaml", "transship.lock"] {
-        fs::remove_file(shop.path().join(name)).unwrap();
+    for entry in fs::read_dir(shop.path()).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            fs::remove_file(entry.path()).unwrap();
+        }
     }
     shop.write(
         "compose.yaml",

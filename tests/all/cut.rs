@@ -194,7 +194,7 @@ async fn cut_everywhere(what: &str, kept: bool, from: &MemoryPlace, wanted: &Wan
 #[tokio::test]
 async fn the_shop_is_cut_off_and_finished_by_the_next_run() {
     let clock = clock!();
-    for (environment, kept) in [("staging", false), ("production", true)] {
+    for (environment, kept) in [("staging", false), ("production", true), ("swarm", false)] {
         let wanted = Wanted::shop(environment, &Disk, clock).await;
         let empty = MemoryPlace::default();
         foreign(&empty);

@@ -4,11 +4,11 @@
 use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
 use serde_json::Value as Json;
-use transship::{report::RenderDocument, session::Disk};
+use transship::{report::RenderDocument, session::Disk, target::Dialect};
 
 use crate::support::{
     shop,
-    translated::{Translated, translate},
+    translated::{Translated, translate, translate_as},
 };
 
 const WARNING: &str = "\
@@ -26,9 +26,10 @@ fn pairs(out: &mut String, what: &str, json: Option<&Json>) {
 fn order(json: &Json, at: &str, out: &mut Vec<String>) {
     match json {
         Json::Object(entries) => {
-            let own = ["labels", "annotations", "limits", "requests", "nodeSelector", "matchLabels"]
-                .iter()
-                .any(|name| at.ends_with(name));
+            let own =
+                ["labels", "annotations", "limits", "requests", "nodeSelector", "matchLabels", "Labels", "Options"]
+                    .iter()
+                    .any(|name| at.ends_with(name));
             for (key, value) in entries {
                 if !own {
                     order(value, &format!("{at}.{key}"), out);
@@ -55,6 +56,8 @@ fn described(title: &str, translated: &Translated, out: &mut String) {
         let body = &resource.body;
         let _ = writeln!(out, "{} is {}", resource.resource, resource.address);
         pairs(out, "label", body.pointer("/metadata/labels"));
+        pairs(out, "label", body.pointer("/Labels"));
+        pairs(out, "tasks have", body.pointer("/TaskTemplate/ContainerSpec/Labels"));
         pairs(out, "annotation", body.pointer("/metadata/annotations"));
         pairs(out, "selects", body.pointer("/spec/selector/matchLabels"));
         pairs(out, "selects", body.pointer("/spec/podSelector/matchLabels"));
@@ -81,16 +84,24 @@ fn what_would_restart_every_installation_does_not_change() {
         }
         all.push(translated);
     }
-    // Which entries pods have, in which order, over all of them.
-    let _ = writeln!(text, "== order and defaults of pods");
+    let Ok(on_swarm) = translate(&Disk, &shop::directory(), Some("swarm"), &none, None) else { panic!("on a Swarm") };
+    described("shop in swarm", &on_swarm, &mut text);
+    all.push(on_swarm);
+    for topic in ["security", "memory", "volumes", "ports"] {
+        let translated = translate_as(Some(Dialect::Swarm), &Disk, &fixture(topic), None, &none, None);
+        all.push(translated.unwrap_or_else(|_| panic!("{topic} on a Swarm")));
+    }
+    // Which entries pods and tasks have, in which order, over all of them.
+    let _ = writeln!(text, "== order and defaults of pods and tasks");
     for translated in &all {
         for resource in RenderDocument::new(&translated.translation.release, Vec::new()).resources {
-            if let Some(pod) = resource.body.pointer("/spec/template/spec") {
+            let kind = resource.body["kind"].as_str().unwrap_or("Service");
+            let runs = ["/spec/template/spec", "/TaskTemplate"];
+            if let Some(pod) = runs.iter().find_map(|pointer| resource.body.pointer(pointer)) {
                 let mut keys = Vec::new();
                 order(pod, "", &mut keys);
                 keys.dedup();
-                let _ =
-                    writeln!(text, "{} of {}", resource.address, resource.body["kind"].as_str().unwrap_or_default());
+                let _ = writeln!(text, "{} of {kind}", resource.address);
                 for key in keys {
                     let _ = writeln!(text, "  {key}");
                 }

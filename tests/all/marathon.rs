@@ -33,7 +33,7 @@ impl Small {
 
     fn with(server: Marathon, variables: &[(&str, &str)]) -> Self {
         let small = Self { server, ship: Ship::new(variables) };
-        for name in ["staging", "production", "demo", "marathon"] {
+        for name in ["staging", "production", "demo"] {
             std::fs::remove_file(small.ship.shop.path().join(format!("compose.{name}.yaml"))).unwrap();
         }
         std::fs::remove_file(small.ship.shop.path().join("transship.lock")).unwrap();

@@ -16,7 +16,8 @@ use transship::{
 use wiremock::ResponseTemplate;
 
 use crate::support::{
-    image_layout::{ImageLayout, bytes},
+    cut_registry::{CutRegistry, Manner},
+    image_layout::{INDEX, ImageLayout, MANIFEST, bytes},
     writable_registry::{Rule, WritableRegistry},
 };
 
@@ -176,4 +177,155 @@ async fn names_that_cannot_be_are_all_said_before_anything_is_asked() {
     );
     let wrong = promote(&images[..1], "live", &[], &ImageSettings::default()).await.unwrap_err();
     assert_eq!(wrong[0].to_string(), "`live` does not begin with a registry");
+}
+
+/// An image with a layer of a megabyte, as two registries have it and get it.
+async fn carried(from: Manner, to: Manner) -> (Result<Copied, Vec<Failure>>, CutRegistry, CutRegistry, Digest) {
+    let layout = &mut ImageLayout::default();
+    let layer: Vec<u8> = (0..1_048_576_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    let digest = layout.image_of("x", &json!({"Cmd": ["run"]}), std::slice::from_ref(&layer));
+    let source = CutRegistry::start(from, &layout.blobs, Some(("1", &digest))).await;
+    let target = CutRegistry::start(to, &std::collections::BTreeMap::new(), None).await;
+    let images = [(Reference::parse(&format!("{}/web:1", source.host())).unwrap(), digest.clone())];
+    let to = format!("{}/live", target.host());
+    let copied = promote(&images, &to, &["1"], &ImageSettings::default()).await;
+    if copied.is_ok() {
+        assert_eq!(target.tag("1"), Some(digest));
+        assert!(target.blob(&Digest::of(&layer)).is_some_and(|kept| kept == layer));
+    }
+    (copied, source, target, Digest::of(&layer))
+}
+
+const WHOLE: usize = 1_048_576;
+
+#[tokio::test]
+async fn a_line_that_breaks_in_a_layer_goes_on_where_it_was() {
+    let honest = Manner { ranges: true, ..Manner::default() };
+    let (copied, source, target, _) = carried(honest, honest).await;
+    copied.unwrap();
+    assert_eq!((source.moved().0, target.moved().1, source.ranges().len()), (WHOLE, WHOLE, 0));
+    // Where it is read.
+    let (copied, source, target, layer) = carried(Manner { reads: 1, ..honest }, honest).await;
+    copied.unwrap();
+    assert_eq!(source.ranges(), [format!("GET /v2/web/blobs/{layer} bytes={}-", WHOLE / 2)]);
+    assert_eq!((source.moved().0, target.moved().1), (WHOLE, WHOLE));
+    // The same where nobody begins in the middle: what was there is left out.
+    let (copied, source, target, _) = carried(Manner { reads: 1, ..Manner::default() }, honest).await;
+    copied.unwrap();
+    assert_eq!((source.moved().0, target.moved().1), (WHOLE / 2 + WHOLE, WHOLE));
+    // Where it is written: it is sent, and read, from there on.
+    let (copied, source, target, layer) = carried(honest, Manner { writes: 1, ..honest }).await;
+    copied.unwrap();
+    assert_eq!(target.moved().1, WHOLE);
+    let ranges = target.ranges();
+    assert_eq!(ranges.len(), 1, "{ranges:?}");
+    let went_on = &ranges[0];
+    assert!(went_on.starts_with("PATCH /v2/live/web/blobs/uploads/"), "{went_on}");
+    assert!(went_on.ends_with(&format!(" {}-{}", WHOLE / 2, WHOLE - 1)), "{went_on}");
+    assert_eq!(source.ranges(), [format!("GET /v2/web/blobs/{layer} bytes={}-", WHOLE / 2)]);
+    // A registry that has forgotten what it had gets all of it once more.
+    let (copied, _, target, _) = carried(honest, Manner { writes: 1, forgets: true, ..honest }).await;
+    copied.unwrap();
+    assert_eq!(target.moved().1, WHOLE / 2 + WHOLE);
+}
+
+#[tokio::test]
+async fn a_line_that_always_breaks_ends_with_no_tag() {
+    let honest = Manner { ranges: true, ..Manner::default() };
+    for (from, to) in [
+        (Manner { reads: 100, ..Manner::default() }, honest),
+        (honest, Manner { writes: 100, forgets: true, ..honest }),
+    ] {
+        let (copied, _, target, _) = carried(from, to).await;
+        let told = copied.unwrap_err();
+        assert_eq!(told[0].code.name, "registry-failed", "{}", told[0]);
+        assert_eq!(target.tag("1"), None);
+    }
+}
+
+/// A registry that has an image with a list of what refers to it: by its own list, or under a tag.
+async fn referred_to(lists: bool) -> (WritableRegistry, (Reference, Digest), Digest) {
+    let directory = tempfile::tempdir().unwrap();
+    let layout = &mut ImageLayout::default();
+    let web = layout.image("a.example.com/shop/web:1", BOTH, &json!({}));
+    let list = layout.image_of("a.example.com/shop/web:sbom", &json!({"Labels": {"subject": web.as_str()}}), &[]);
+    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [
+        {"mediaType": MANIFEST, "digest": list.as_str(), "size": 1, "artifactType": "application/spdx+json"},
+    ]});
+    if !lists {
+        let name = format!("a.example.com/shop/web:sha256-{}", web.hex());
+        layout.named(&name, INDEX, bytes(&index));
+    }
+    layout.write(directory.path());
+    let path = format!("/referrers/{web}");
+    let registry = WritableRegistry::start(Box::new(move |request| {
+        let asked = lists && request.url.path().ends_with(&path);
+        asked.then(|| ResponseTemplate::new(200).set_body_raw(bytes(&index), INDEX))
+    }))
+    .await;
+    let reference = |tag: &str| Reference::parse(&format!("a.example.com/shop/web:{tag}")).unwrap();
+    let images = [(reference("1"), web.clone()), (reference("sbom"), list.clone())];
+    promote(&images, &format!("{}/test", registry.host()), &[], &settings(directory.path())).await.unwrap();
+    let there = Reference::parse(&format!("{}/test/web:1", registry.host())).unwrap();
+    (registry, (there, web), list)
+}
+
+#[tokio::test]
+async fn what_refers_to_an_image_comes_along_by_the_way_each_side_knows() {
+    for lists in [true, false] {
+        let (source, image, list) = referred_to(lists).await;
+        let tag = format!("sha256-{}", image.1.hex());
+        assert_eq!(source.tag("test/web", &tag).is_some(), !lists);
+        // A registry that keeps no list has it under a tag.
+        let target = WritableRegistry::start(honest()).await;
+        let to = format!("{}/live", target.host());
+        promote(std::slice::from_ref(&image), &to, &["1"], &ImageSettings::default()).await.unwrap();
+        assert_eq!(target.tag("live/web", list.as_str()).as_ref(), Some(&list));
+        let index = target.manifest("live/web", &tag);
+        assert_eq!(index["manifests"].as_array().map(Vec::len), Some(1), "{index}");
+        assert_eq!(index["manifests"][0]["digest"], list.as_str());
+        assert_eq!(index["manifests"][0]["artifactType"], "application/spdx+json");
+        if !lists {
+            assert_eq!(target.tag("live/web", &tag), source.tag("test/web", &tag), "byte for byte");
+        }
+        // Once more: nothing is added twice, and nothing is lost that others have put there.
+        let puts = target.count("PUT");
+        promote(&[image.clone()], &to, &["2"], &ImageSettings::default()).await.unwrap();
+        assert_eq!(target.count("PUT"), puts + 1, "only the new tag");
+        // One that keeps a list needs no tag.
+        let path = format!("/referrers/{}", image.1);
+        let keeps = WritableRegistry::start(Box::new(move |request| {
+            let empty = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": []});
+            let asked = request.url.path().ends_with(&path);
+            asked.then(|| ResponseTemplate::new(200).set_body_raw(bytes(&empty), INDEX))
+        }))
+        .await;
+        promote(&[image], &format!("{}/live", keeps.host()), &["1"], &ImageSettings::default()).await.unwrap();
+        assert_eq!(keeps.tag("live/web", list.as_str()).as_ref(), Some(&list));
+        assert_eq!(keeps.tag("live/web", &tag), None);
+    }
+}
+
+#[tokio::test]
+async fn what_others_have_attached_there_stays() {
+    let (_source, image, list) = referred_to(true).await;
+    let tag = format!("sha256-{}", image.1.hex());
+    let target = WritableRegistry::start(honest()).await;
+    let to = format!("{}/live", target.host());
+    // Somebody has attached something at the far end already.
+    let theirs = Digest::of(b"theirs");
+    target.put(
+        "live/web",
+        &tag,
+        INDEX,
+        &bytes(&json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [
+            {"mediaType": MANIFEST, "digest": theirs.as_str(), "size": 1},
+        ]})),
+    );
+    target.put("live/web", theirs.as_str(), MANIFEST, b"theirs");
+    promote(&[image], &to, &["1"], &ImageSettings::default()).await.unwrap();
+    let index = target.manifest("live/web", &tag);
+    let digests: Vec<&str> =
+        index["manifests"].as_array().unwrap().iter().filter_map(|entry| entry["digest"].as_str()).collect();
+    assert_eq!(digests, [theirs.as_str(), list.as_str()]);
 }

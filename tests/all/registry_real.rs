@@ -11,7 +11,10 @@ use std::{
 use base64::Engine as _;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
-use crate::cli_support::Shop;
+use crate::{
+    cli_support::Shop,
+    support::image_layout::{INDEX, ImageLayout, MANIFEST, bytes},
+};
 
 const USER: &str = "somebody";
 const PASSWORD: &str = "pass-word";
@@ -23,7 +26,7 @@ fn run(directory: &Path, program: &str, arguments: &[&str]) -> Vec<u8> {
 }
 
 fn installed() -> bool {
-    let missing: Vec<&str> = ["docker-registry", "skopeo", "openssl", "htpasswd"]
+    let missing: Vec<&str> = ["docker-registry", "skopeo", "openssl", "htpasswd", "git"]
         .into_iter()
         .filter(|program| {
             Command::new(program).arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err()
@@ -180,4 +183,66 @@ async fn real_registries_are_locked_from_and_promoted_between() {
         shop.run(["lock"]).success();
         assert!(shop.read("transship.lock").contains(digest));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_registry_gets_what_is_attached_and_the_tags_of_git() {
+    if !installed() {
+        return;
+    }
+    let shop = Shop::empty();
+    let directory = shop.path().to_owned();
+    let registry = start(&directory, "attached", false, "");
+    let name = |tag: &str| format!("registry.example.com/app:{tag}");
+    let layout = &mut ImageLayout::default();
+    let app = layout.image(&name("1"), &["linux/amd64", "linux/arm64"], &serde_json::json!({}));
+    let cosign = format!("sha256-{}.sig", app.hex());
+    let signature = layout.image_of(&name(&cosign), &serde_json::json!({"Labels": {"a": "signature"}}), &[]);
+    let list = layout.image_of(&name("sbom"), &serde_json::json!({"Labels": {"a": "list"}}), &[]);
+    let size = layout.blobs[&list].len();
+    let index = bytes(&serde_json::json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [
+        {"mediaType": MANIFEST, "digest": list.as_str(), "size": size, "artifactType": "application/spdx+json"},
+    ]}));
+    let attached = format!("sha256-{}", app.hex());
+    layout.named(&name(&attached), INDEX, index.clone());
+    layout.write(&directory.join("images"));
+    shop.write("compose.yaml", &format!("services: {{app: {{image: '{}'}}}}\n", name("1")));
+    shop.write("transship.yaml", "images: {sources: [{prefix: registry.example.com, layout: images}]}\n");
+    let git = |arguments: &[&str]| run(&directory, "git", arguments);
+    git(&["init", "-q"]);
+    git(&["add", "compose.yaml"]);
+    git(&["-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "-q", "-m", "x"]);
+    for tag in ["v1.4.2", "release/1.4.2"] {
+        git(&["tag", tag]);
+    }
+    shop.run(["lock"]).success();
+    let promote = |to: &str, tags: &[&str]| {
+        let to = format!("{}/{to}", registry.host);
+        let command = shop.command(env!("CARGO_BIN_EXE_transship"));
+        command.args(["promote", "--to", &to, "--yes"]).args(tags).assert().success().get_output().stderr.clone()
+    };
+    let told = String::from_utf8(promote("test", &["--source-tags", "--tag", "latest"])).unwrap();
+    assert!(told.contains("warning: the git tag `release/1.4.2` cannot be the tag of an image"), "{told}");
+    let raw = |repository: &str, tag: &str| {
+        let image = format!("docker://{}/{repository}/app:{tag}", registry.host);
+        run(&directory, "skopeo", &["inspect", "--raw", "--tls-verify=false", &image])
+    };
+    let same = |repository: &str, tags: &[&str]| {
+        for tag in tags {
+            assert_eq!(transship::image::Digest::of(&raw(repository, tag)), app, "{repository}:{tag}");
+        }
+        assert_eq!(transship::image::Digest::of(&raw(repository, &cosign)), signature, "{repository}");
+        assert_eq!(raw(repository, &attached), index, "{repository}");
+    };
+    same("test", &["v1.4.2", "latest"]);
+    // From there to another repository of the same registry, where nothing is sent.
+    shop.write("compose.yaml", &format!("services: {{app: {{image: '{}/test/app:v1.4.2'}}}}\n", registry.host));
+    shop.run(["lock"]).success();
+    promote("live", &["--tag", "1"]);
+    same("live", &["1"]);
+    // Without a tag at the commit there is nothing to promote as.
+    git(&["tag", "-d", "v1.4.2"]);
+    let to = format!("{}/other", registry.host);
+    let told = shop.run(["promote", "--to", &to, "--source-tags", "--yes"]).code(1).get_output().stderr.clone();
+    assert!(String::from_utf8(told).unwrap().contains("git has no tag at this commit"));
 }

@@ -15,13 +15,13 @@ use super::{Part, PromoteRequest, Promotion, tree::Tree};
 use crate::image::{
     Digest, Failure, Reference, codes, manifest,
     registry::{Delivery, Place},
-    source::{Layouts, Source},
+    source::{Opened, Source},
 };
 
 /// How many images, and how many blobs of each, are copied at a time.
 const AT_A_TIME: usize = 4;
 /// What signatures and the like are named by tools that know no referrers: `sha256-….sig`.
-const ATTACHED: &[&str] = &[".sig", ".att", ".sbom", ""];
+const ATTACHED: &[&str] = &[".sig", ".att", ".sbom"];
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// What was copied.
@@ -47,11 +47,11 @@ pub async fn copy(
     told: &(dyn Fn(String) + Sync),
 ) -> Result<Copied, (Vec<Failure>, Copied)> {
     let copier = Copier { request, told, counts: Counts::default(), known: Mutex::default() };
-    let mut layouts = Layouts::new();
+    let mut opened = Opened::default();
     let mut open = Vec::new();
     let mut failures = Vec::new();
     for part in promotion.parts.iter().filter(|part| !part.is_done()) {
-        match Source::of(&part.source, request.settings, request.registries, &mut layouts) {
+        match Source::of(&part.source, request.settings, request.registries, &mut opened) {
             Ok(source) => open.push((part, source)),
             Err(failure) => failures.push(failure),
         }
@@ -151,7 +151,7 @@ impl Copier<'_> {
 
     async fn blob(&self, way: &Way<'_>, (digest, size): &(Digest, u64)) -> Result<(), Failure> {
         let part = way.part;
-        let own = matches!(way.source, Source::Registry(_)) && part.source.domain() == &*part.domain;
+        let own = !way.source.is_local() && part.source.domain() == &*part.domain;
         let from = if own {
             Some(part.source.path().to_owned())
         } else {
@@ -160,11 +160,11 @@ impl Copier<'_> {
         };
         let mut again = true;
         let delivery = loop {
-            let open = || way.source.stream(&part.source, digest);
+            let open = |from| way.source.stream(&part.source, digest, from);
             match self.request.registries.put_blob(way.place, (digest, *size), from.as_deref(), open).await {
                 Ok(delivery) => break delivery,
                 // A line that breaks off is tried once more; what a registry refuses is not.
-                Err(failure) if again && [&codes::REGISTRY_FAILED, &codes::TIMED_OUT].contains(&failure.code) => {
+                Err(failure) if again && failure.is_of_the_line() => {
                     again = false;
                 }
                 Err(failure) => return Err(failure),
@@ -194,19 +194,49 @@ impl Copier<'_> {
             self.manifest(way, &found, &mut Vec::new()).await?;
             self.set(way, &tag, &found).await?;
         }
-        let Source::Registry(registries) = way.source else { return Ok(()) };
-        let origin = registries.origin(&way.part.source);
-        let Some(list) = registries.referrers(&origin, digest).await? else { return Ok(()) };
-        let referrers = list.get("manifests").and_then(Json::as_array).cloned().unwrap_or_default();
-        for referrer in &referrers {
+        self.referrers(way, digest, &name).await
+    }
+
+    /// What refers to a manifest: by the list of a registry that keeps one, and by the index under a tag where
+    /// none does.
+    async fn referrers(&self, way: &Way<'_>, digest: &Digest, tag: &str) -> Result<(), Failure> {
+        let registries = self.request.registries;
+        let tagged = way.tagged(tag, self.request).await?;
+        let mut all = match &tagged {
+            Some(index) => listed(&way.source.bytes(&way.part.source, index).await?.0),
+            None => Vec::new(),
+        };
+        let by_tag = all.len();
+        if !way.source.is_local() {
+            let origin = registries.origin(&way.part.source);
+            let list = registries.referrers(&origin, digest).await?;
+            add(&mut all, list.map(|list| entries(&list)).unwrap_or_default());
+        }
+        for referrer in &all {
             self.manifest(way, &manifest::digest_of(referrer)?, &mut Vec::new()).await?;
         }
-        if referrers.is_empty() || registries.referrers(way.place, digest).await?.is_some() {
+        if all.is_empty() || registries.referrers(way.place, digest).await?.is_some() {
             return Ok(());
         }
-        // A registry that keeps no list of them finds them under a tag.
-        let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": referrers}).to_string();
-        registries.put_manifest(way.place, &name, INDEX, index.as_bytes()).await
+        let mut there = match registries.stands_for(way.place, tag).await? {
+            Some(index) => {
+                let place = Reference::parse(&format!("{}@{index}", way.part.target()));
+                let place = place.map_err(|error| Failure::new(&codes::REFERENCE, error.to_string()))?;
+                listed(&registries.manifest(&place, &index).await?.0)
+            }
+            None => Vec::new(),
+        };
+        let before = there.len();
+        add(&mut there, all);
+        match tagged {
+            _ if there.len() == before => Ok(()),
+            // The same index, byte for byte, where nothing is to be added to it.
+            Some(index) if before == 0 && there.len() == by_tag => self.set(way, tag, &index).await,
+            _ => {
+                let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": there}).to_string();
+                registries.put_manifest(way.place, tag, INDEX, index.as_bytes()).await
+            }
+        }
     }
 
     async fn tags(&self, part: &Part, source: &Source<'_>) -> Result<(), Failure> {
@@ -235,6 +265,24 @@ impl Copier<'_> {
     }
 }
 
+/// What an index lists; nothing where it is none.
+fn listed(bytes: &[u8]) -> Vec<Json> {
+    serde_json::from_slice(bytes).map(|index| entries(&index)).unwrap_or_default()
+}
+
+fn entries(index: &Json) -> Vec<Json> {
+    index.get("manifests").and_then(Json::as_array).cloned().unwrap_or_default()
+}
+
+/// Adds what is not there.
+fn add(there: &mut Vec<Json>, more: Vec<Json>) {
+    for entry in more {
+        if there.iter().all(|known| known.get("digest") != entry.get("digest")) {
+            there.push(entry);
+        }
+    }
+}
+
 /// From where to where.
 struct Way<'a> {
     part: &'a Part,
@@ -247,7 +295,7 @@ impl Way<'_> {
     async fn tagged(&self, tag: &str, request: PromoteRequest<'_>) -> Result<Option<Digest>, Failure> {
         let source = &self.part.source;
         match self.source {
-            Source::Registry(_) => {
+            Source::Registry(_) | Source::Engine(..) => {
                 let origin = request.registries.origin(source);
                 request.registries.stands_for(&origin, tag).await
             }

@@ -11,7 +11,7 @@ mod tree;
 use super::{Digest, Reference};
 
 pub use copy::{Copied, copy};
-pub use plan::plan;
+pub use plan::{only_local, plan};
 pub use source_tags::source_tags;
 
 /// What is to be promoted, and to where.

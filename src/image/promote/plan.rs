@@ -10,6 +10,12 @@ use crate::image::{Failure, Reference, codes, reference::HUB};
 /// How many images are looked at at a time.
 const AT_A_TIME: usize = 16;
 
+/// An image that cannot be promoted, as no registry has it.
+pub fn only_local(written: &str) -> Failure {
+    let message = format!("`{written}` exists on one Docker host alone, and no registry has it");
+    Failure::new(&codes::ONLY_LOCAL, message).help("push it, and run `transship lock --update`")
+}
+
 /// Reads both sides and says what would be done, or everything that forbids it.
 pub async fn plan(request: PromoteRequest<'_>) -> Result<Promotion, Vec<Failure>> {
     let (domain, prefix) = place(request.to).map_err(|failure| vec![failure])?;

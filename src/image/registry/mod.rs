@@ -5,6 +5,7 @@ mod access;
 mod challenge;
 mod credentials;
 mod helper;
+mod read;
 mod safety;
 mod send;
 mod transport;
@@ -32,11 +33,14 @@ use super::{
 };
 use crate::value::{Secrets, Text};
 
-pub(super) use self::send::{Bytes, Delivery, Place, checked};
 pub use self::{
     credentials::{CredentialHelpers, CredentialSources, HelperFailure},
     helper::HelperProcesses,
     transport::Patience,
+};
+pub(super) use self::{
+    read::{Bytes, checked},
+    send::{Delivery, Place},
 };
 
 /// Where Docker Hub has its API.
@@ -71,6 +75,7 @@ struct Host {
 }
 
 /// A repository at one of the places that have it.
+#[derive(Clone)]
 struct Endpoint {
     /// The registry as references write it.
     domain: String,

@@ -1,20 +1,19 @@
-//! Putting content into a registry, and taking it out as a stream.
+//! Putting content into a registry.
 
-use std::{io, pin::Pin};
+use std::io;
 
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::StreamExt as _;
 use reqwest::{Method, Url};
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
 use super::{
-    super::{Digest, Failure, Kind, Reference, codes, digest::Hasher, manifest},
-    Endpoint, Registries, safety,
+    super::{Digest, Failure, Kind, Reference, codes, manifest},
+    Endpoint, Registries,
+    read::{Bytes, checked},
+    safety,
     transport::{Answer, Content, LARGEST_ERROR, Question},
 };
-
-/// Bytes as they come.
-pub(in crate::image) type Bytes = Pin<Box<dyn Stream<Item = io::Result<Vec<u8>>> + Send>>;
 
 /// A repository that is written to.
 pub(in crate::image) struct Place {
@@ -85,13 +84,13 @@ impl Registries {
     }
 
     /// Makes a blob be at a place: it is there, the registry takes it from `from` (a repository of its own), or
-    /// it is sent.
+    /// it is sent, from where on `open` is told. A line that breaks goes on where the registry says it was.
     pub(in crate::image) async fn put_blob<F: Future<Output = Result<Bytes, Failure>>>(
         &self,
         place: &Place,
         (digest, size): (&Digest, u64),
         from: Option<&str>,
-        open: impl FnOnce() -> F,
+        open: impl Fn(u64) -> F,
     ) -> Result<Delivery, Failure> {
         let Place { endpoint, scope } = place;
         let url = self.url(endpoint, &format!("blobs/{digest}")).await?;
@@ -117,12 +116,28 @@ impl Registries {
             202 => {}
             _ => return Err(self.not_taken(place, &begun).await),
         }
-        let next = Self::next(place, &base, &begun)?;
-        let sent = self.stream(place, &base, next, size, digest, open().await?).await?;
-        if !sent.status.is_success() {
-            return Err(self.not_taken(place, &sent).await);
+        let mut next = Self::next(place, &base, &begun)?;
+        let (mut from, mut tries) = (0, 0);
+        while from < size {
+            let bytes = open(from).await?;
+            // What goes on in the middle is verified by the registry alone, as all of it is at the end.
+            let bytes = if from == 0 { checked(bytes, digest.clone()) } else { bytes };
+            match self.stream(place, &base, next.clone(), (from, size), digest, bytes).await {
+                Ok(sent) if sent.status.is_success() => {
+                    next = Self::next(place, &base, &sent)?;
+                    break;
+                }
+                Ok(sent) => return Err(self.not_taken(place, &sent).await),
+                Err(failure) if tries < self.inner.transport.patience.retries && failure.is_of_the_line() => {
+                    tries += 1;
+                    let Some((reached, url)) = self.reached(place, &base, &next).await? else { return Err(failure) };
+                    tracing::info!("{}: {failure}; going on at byte {reached}", endpoint.domain);
+                    (from, next) = (reached, url);
+                }
+                Err(failure) => return Err(failure),
+            }
         }
-        let mut last = Self::next(place, &base, &sent)?;
+        let mut last = next;
         last.query_pairs_mut().append_pair("digest", digest.as_str());
         let question = Question::plain(Method::PUT, last, None, None, LARGEST_ERROR);
         let answer = self.ask_at(place, &base, Question { content: Some(content), ..question }).await?;
@@ -134,7 +149,7 @@ impl Registries {
         place: &Place,
         base: &Url,
         url: Url,
-        size: u64,
+        (from, size): (u64, u64),
         digest: &Digest,
         bytes: Bytes,
     ) -> Result<Answer, Failure> {
@@ -147,21 +162,42 @@ impl Registries {
         // A source that breaks off would look as if the target had.
         let trouble = std::sync::Arc::new(std::sync::Mutex::new(None));
         let noted = std::sync::Arc::clone(&trouble);
-        let bytes = checked(bytes, digest.clone()).inspect(move |item| {
+        let bytes = bytes.inspect(move |item| {
             if let Err(error) = item {
                 let mut noted = noted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                *noted = Some(error.to_string());
+                *noted = Some((error.kind(), error.to_string()));
             }
         });
         let body = reqwest::Body::wrap_stream(bytes);
         let host = &endpoint.host;
-        let sent = self.inner.transport.upload(&host.server, host.ca.as_ref(), &question, body, size).await;
+        let sent =
+            self.inner.transport.upload(&host.server, host.ca.as_ref(), &question, body, (from, size - from)).await;
         let trouble = trouble.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         match trouble {
             None => sent,
-            Some(reason) => Err(Failure::new(&codes::REGISTRY_FAILED, format!("{digest} could not be read: {reason}"))
-                .help("run the same again: what was copied is not copied again")),
+            Some((io::ErrorKind::InvalidData, reason)) => {
+                Err(Failure::new(&codes::DIGEST_MISMATCH, format!("{digest} could not be read: {reason}"))
+                    .help("push the image again where it comes from"))
+            }
+            Some((_, reason)) => {
+                Err(Failure::new(&codes::REGISTRY_FAILED, format!("{digest} could not be read: {reason}"))
+                    .help("run the same again: what was copied is not copied again"))
+            }
         }
+    }
+
+    /// How much of an upload a registry has, and where it goes on; `None` where it has forgotten it.
+    async fn reached(&self, place: &Place, base: &Url, upload: &Url) -> Result<Option<(u64, Url)>, Failure> {
+        let question = Question::plain(Method::GET, upload.clone(), None, None, LARGEST_ERROR);
+        let answer = self.ask_at(place, base, question).await?;
+        if !answer.status.is_success() {
+            return Ok(None);
+        }
+        // `0-0` is what is said of nothing.
+        let last = answer.header("range").and_then(|range| range.rsplit('-').next()?.trim().parse::<u64>().ok());
+        let reached = last.map_or(0, |last| if last == 0 { 0 } else { last + 1 });
+        let next = if answer.header("location").is_some() { Self::next(place, base, &answer)? } else { upload.clone() };
+        Ok(Some((reached, next)))
     }
 
     /// Asks where a registry has sent us; it is shown credentials only when it is the registry itself.
@@ -204,33 +240,6 @@ impl Registries {
         }
     }
 
-    /// A blob as it comes; whoever takes it verifies it.
-    pub(in crate::image) async fn blob_stream(&self, reference: &Reference, digest: &Digest) -> Result<Bytes, Failure> {
-        self.anywhere(reference, |endpoint| async move {
-            let mut tries = 0;
-            loop {
-                let url = self.url(&endpoint, &format!("blobs/{digest}")).await?;
-                let deadline = Instant::now() + self.inner.transport.patience.deadline;
-                let mut question = Question::plain(Method::GET, url.clone(), None, None, LARGEST_ERROR);
-                question.authorization = self.authorization(&endpoint, &endpoint.pull(), None, deadline).await?;
-                let host = &endpoint.host;
-                let response = self.inner.transport.open(&host.server, host.ca.as_ref(), &question).await?;
-                if response.status().is_success() {
-                    return Ok(timed(response, self.inner.transport.idle()));
-                }
-                if response.status().as_u16() != 401 || tries > 0 {
-                    let (status, headers) = (response.status(), response.headers().clone());
-                    let answer = Answer { status, headers, body: Vec::new() };
-                    return Err(self.refused(&endpoint, &answer, digest.as_str()).await);
-                }
-                // The way in is learnt by asking for nothing large.
-                tries += 1;
-                self.ask(&endpoint, &endpoint.pull(), Question::plain(Method::HEAD, url, None, None, 0)).await?;
-            }
-        })
-        .await
-    }
-
     /// The manifests that refer to a digest, as the registry lists them; `None` where it keeps no such list.
     pub(in crate::image) async fn referrers(&self, place: &Place, digest: &Digest) -> Result<Option<Json>, Failure> {
         let url = self.url(&place.endpoint, &format!("referrers/{digest}")).await?;
@@ -239,36 +248,4 @@ impl Registries {
         let index = answer.status.is_success().then(|| serde_json::from_slice::<Json>(&answer.body).ok()).flatten();
         Ok(index.filter(|index| index.get("manifests").is_some_and(Json::is_array)))
     }
-}
-
-/// The bytes of a response; a line that is silent too long breaks off.
-fn timed(response: reqwest::Response, idle: std::time::Duration) -> Bytes {
-    Box::pin(stream::unfold(Some(response), move |response| async move {
-        let mut response = response?;
-        match tokio::time::timeout(idle, response.chunk()).await {
-            Ok(Ok(Some(chunk))) => Some((Ok(chunk.to_vec()), Some(response))),
-            Ok(Ok(None)) => None,
-            Ok(Err(_)) => Some((Err(io::Error::other("the line broke off")), None)),
-            Err(_) => Some((Err(io::Error::other("nothing came any more")), None)),
-        }
-    }))
-}
-
-/// The same bytes; an error (`InvalidData`) at the end when they do not have their digest.
-pub(in crate::image) fn checked(bytes: Bytes, digest: Digest) -> Bytes {
-    let start = Some((bytes, Hasher::of(&digest), digest));
-    Box::pin(stream::unfold(start, |state| async move {
-        let (mut bytes, mut hasher, digest) = state?;
-        match bytes.next().await {
-            Some(Ok(chunk)) => {
-                hasher.update(&chunk);
-                Some((Ok(chunk), Some((bytes, hasher, digest))))
-            }
-            Some(Err(error)) => Some((Err(error), None)),
-            None if hasher.is(&digest) => None,
-            None => {
-                Some((Err(io::Error::new(io::ErrorKind::InvalidData, "what came is not what its digest says")), None))
-            }
-        }
-    }))
 }

@@ -64,6 +64,8 @@ pub(super) struct Question {
     pub(super) authorization: Option<HeaderValue>,
     pub(super) content: Option<Content>,
     pub(super) limit: usize,
+    /// The first byte that is wanted of something large.
+    pub(super) from: u64,
 }
 
 /// What is sent along.
@@ -82,7 +84,7 @@ impl Question {
         authorization: Option<HeaderValue>,
         limit: usize,
     ) -> Self {
-        Self { method, url, accept, authorization, content: None, limit }
+        Self { method, url, accept, authorization, content: None, limit, from: 0 }
     }
 }
 
@@ -323,6 +325,9 @@ impl Transport {
         if let Some(accept) = question.accept {
             request = request.header(header::ACCEPT, accept);
         }
+        if question.from > 0 {
+            request = request.header(header::RANGE, format!("bytes={}-", question.from));
+        }
         if let Some(authorization) = question.authorization.as_ref().filter(|_| at_home) {
             request = request.header(header::AUTHORIZATION, authorization);
         }
@@ -364,19 +369,23 @@ impl Transport {
         response.map_err(|trouble| trouble.failure)
     }
 
-    /// Sends something large, as it comes. Not tried again here: what was read is gone.
+    /// Sends something large from its byte `from` on, as it comes. Not tried again here: what was read is gone.
     pub(super) async fn upload(
         &self,
         server: &Server,
         ca: Option<&PathBuf>,
         question: &Question,
         body: reqwest::Body,
-        length: u64,
+        (from, length): (u64, u64),
     ) -> Result<Answer, Failure> {
         let sending = async {
             let mut request = self.request(server, ca, &question.method, &question.url, true)?;
             if let Some(authorization) = &question.authorization {
                 request = request.header(header::AUTHORIZATION, authorization);
+            }
+            if from > 0 {
+                let last = (from + length).saturating_sub(1);
+                request = request.header(header::CONTENT_RANGE, format!("{from}-{last}"));
             }
             let request = request
                 .header(header::CONTENT_TYPE, "application/octet-stream")

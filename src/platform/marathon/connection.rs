@@ -196,30 +196,25 @@ impl Connection {
         let until = Instant::now() + self.patience.request;
         let mut pause = self.patience.pause;
         for left in (0..TRIES).rev() {
-            let again = match timeout_at(until, self.once(request)).await {
+            match timeout_at(until, self.once(request)).await {
                 Err(_) => return Err(fault::silent(&self.server, self.patience.request)),
-                Ok(Ok(answer)) => match answer.code {
-                    401 => return Err(fault::unauthorized(&self.server)),
+                Ok(Ok(answer)) if answer.code == 401 => return Err(fault::unauthorized(&self.server)),
+                Ok(Ok(answer)) => {
                     // Nobody leads at this moment: nothing was done.
-                    503 => left > 0,
-                    500 | 502 | 504 => left > 0 && request.changes_nothing(),
-                    _ => false,
+                    let again =
+                        answer.code == 503 || (matches!(answer.code, 500 | 502 | 504) && request.changes_nothing());
+                    if left == 0 || !again {
+                        return Ok(answer);
+                    }
                 }
-                .then_some(())
-                .map_or(Some(Ok(answer)), |()| None),
                 Ok(Err(error)) => {
                     let failure = fault::connection(&self.server, &error, &self.secrets);
                     // Whether what changes something arrived, nobody knows.
                     let harmless = request.changes_nothing() || error.is_connect();
-                    if left > 0 && harmless && failure.kind == FailureKind::Unreachable {
-                        None
-                    } else {
-                        Some(Err(failure))
+                    if left == 0 || !harmless || failure.kind != FailureKind::Unreachable {
+                        return Err(failure);
                     }
                 }
-            };
-            if let Some(result) = again {
-                return result;
             }
             if Instant::now() + pause >= until {
                 return Err(fault::silent(&self.server, self.patience.request));

@@ -115,7 +115,7 @@ impl Translator<'_> {
             body,
             // Volumes of an app go with it.
             life: if storage.resident { Life::Data } else { Life::Mutable },
-            after: self.after(name, service),
+            after: self.after(service),
             settles: Settles {
                 when: if checked { Condition::Healthy } else { Condition::Started },
                 within: self.deadline(),
@@ -236,7 +236,7 @@ impl Translator<'_> {
     }
 
     /// The same for our own steps.
-    fn after(&self, _name: &str, service: &Service) -> Vec<After> {
+    fn after(&self, service: &Service) -> Vec<After> {
         let waits = service.depends_on.iter().flat_map(|all| sorted(&all.value));
         waits
             .filter(|(other, _)| self.project.services.contains_key(*other))

@@ -52,7 +52,7 @@ impl Translator<'_> {
                 env.set(variable.clone(), Node { value: text.into(), from });
                 continue;
             }
-            let source = format!("{}/{}", self.secret_folder(), format_args!("{}/{variable}", called(name)));
+            let source = format!("{}/{}/{variable}", self.secret_folder(), called(name));
             let key: Box<str> = variable.to_ascii_lowercase().replace('_', "-").into();
             secrets.push(self.declared(key.clone(), &source, from));
             env.set(variable.clone(), map(vec![("secret", Node { value: (&*key).into(), from })], from));

@@ -32,9 +32,6 @@ impl Deployed {
             deployed.remove(&deployed.namespace(environment));
         }
         deployed.settings("");
-        for name in ["transship.lock", "compose.demo.yaml"] {
-            std::fs::remove_file(deployed.shop.path().join(name)).unwrap();
-        }
         deployed.run(&["lock"]).ended(0);
         Some(deployed)
     }

@@ -34,9 +34,6 @@ impl Docked {
             [("DOCKER_HOST", engines.get("DOCKER_HOST")), ("DOCKER_CONFIG", engines.get("DOCKER_CONFIG_DIRECTORY"))];
         let docked = Self { ship: Ship::new(&variables), engines, stem: format!("{stem}-{}", std::process::id()) };
         docked.settings();
-        for name in ["transship.lock", "compose.demo.yaml"] {
-            std::fs::remove_file(docked.shop.path().join(name)).unwrap();
-        }
         // Two of them share the host: neither may take a port of its own choice.
         docked.shop.edit("compose.yaml", "\"8080:8080\"", "\"8080\"");
         docked.run(&["lock"]).ended(0);

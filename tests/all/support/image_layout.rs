@@ -84,6 +84,13 @@ impl ImageLayout {
         digest
     }
 
+    /// Names content that is no image.
+    pub fn named(&mut self, name: &str, media_type: &str, content: Vec<u8>) {
+        let mut descriptor = self.blob(media_type, content);
+        descriptor["annotations"] = json!({"org.opencontainers.image.ref.name": name});
+        self.named.push(descriptor);
+    }
+
     /// All files by their path in the layout.
     pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": self.named});

@@ -39,7 +39,7 @@ impl OnMarathon {
         let images = place.engines.get("IMAGES");
         let environment = |name: &str| {
             format!(
-                "  {name}:\n    files: [compose.{name}.yaml, compose.marathon.yaml]\n    variables:\n      REGISTRY: \
+                "  {name}:\n    files: [compose.{name}.yaml, marathon.yaml]\n    variables:\n      REGISTRY: \
                  {images}\n      DATABASE_IMAGE: {images}/library/postgres:17\n      CACHE_IMAGE: \
                  {images}/library/redis:8\n      ADMINISTRATION_IMAGE: {images}/library/adminer:5\n    marathon:\n      \
                  url: {}\n      files: {}\n      deadline: 120\n",
@@ -54,9 +54,6 @@ impl OnMarathon {
             environment("production"),
         );
         place.ship.shop.write("transship.yaml", &text);
-        for name in ["transship.lock", "compose.demo.yaml"] {
-            std::fs::remove_file(place.ship.shop.path().join(name)).unwrap();
-        }
         place.ship.run(&["lock"]).ended(0);
         Some(place)
     }

@@ -2,6 +2,7 @@
 
 pub mod api_server;
 pub mod compose_artifact;
+pub mod cut_registry;
 pub mod deployed;
 pub mod docked;
 pub mod engines;

@@ -42,10 +42,21 @@ pub struct Ship {
 }
 
 impl Ship {
-    /// A copy of its own; `variables` beside the search path, a home and a user.
+    /// A copy of its own with the environments `staging` and `production`, nothing locked; `variables` beside the search path, a home and a user.
     pub fn new(variables: &[(&str, &str)]) -> Self {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Self { shop: Shop::copy(), variables: variables.iter().map(own).collect() }
+        let shop = Shop::copy();
+        for name in ["transship.lock", "compose.demo.yaml"] {
+            std::fs::remove_file(shop.path().join(name)).unwrap();
+        }
+        // What fits the shop to a target comes after an environment's own overlay, and is no environment here.
+        for target in ["swarm", "marathon", "host"] {
+            let _ = std::fs::rename(
+                shop.path().join(format!("compose.{target}.yaml")),
+                shop.path().join(format!("{target}.yaml")),
+            );
+        }
+        Self { shop, variables: variables.iter().map(own).collect() }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

@@ -53,6 +53,21 @@ impl WritableRegistry {
         kept.manifests.get(&(repository.to_owned(), tag.to_owned())).map(|(_, bytes)| Digest::of(bytes))
     }
 
+    /// What stands under a tag or a digest.
+    pub fn manifest(&self, repository: &str, name: &str) -> serde_json::Value {
+        let kept = self.kept.lock().unwrap();
+        let found = kept.manifests.get(&(repository.to_owned(), name.to_owned()));
+        found.map(|(_, bytes)| serde_json::from_slice(bytes).unwrap()).unwrap_or_default()
+    }
+
+    /// Puts something there, as somebody else would.
+    pub fn put(&self, repository: &str, name: &str, media_type: &str, bytes: &[u8]) {
+        let mut kept = self.kept.lock().unwrap();
+        for name in [name.to_owned(), Digest::of(bytes).to_string()] {
+            kept.manifests.insert((repository.to_owned(), name), (media_type.to_owned(), bytes.to_vec()));
+        }
+    }
+
     /// How many requests began so.
     pub fn count(&self, start: &str) -> usize {
         self.kept.lock().unwrap().seen.iter().filter(|call| call.starts_with(start)).count()
