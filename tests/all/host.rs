@@ -56,7 +56,9 @@ fn docker_compose_gets_one_pinned_file_and_its_exit_code_is_ours() {
     assert_eq!(fs::canonicalize(arguments[5]).unwrap(), directory);
     assert_eq!(arguments[6..], ["--env-file", "/dev/null", "up", "-d", "api"]);
     let document = seen(programs.path(), "document");
-    assert_eq!(document.matches("@sha256:").count(), 6, "{document}");
+    // Chosen here, `tools` included, and not once more.
+    assert_eq!(document.matches("@sha256:").count(), 7, "{document}");
+    assert!(!document.contains("profiles:"), "{document}");
     assert!(document.contains("name: shop-demo_front"), "{document}");
     assert!(!document.contains("sesame") && document.contains("PASSWORD: ${TRANSSHIP_SECRET_"), "{document}");
     let variables = seen(programs.path(), "variables");

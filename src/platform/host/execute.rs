@@ -319,7 +319,8 @@ impl Executing<'_> {
         let said = String::from_utf8_lossy(&ended.stderr);
         // As a whole, so that a secret of several lines is found.
         let said = host.secrets.scrub(&said);
-        let lines: Vec<&str> = said.as_str().lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let lines = said.as_str().lines().map(str::trim);
+        let lines: Vec<&str> = lines.filter(|line| !line.is_empty() && !line.contains("level=warning")).collect();
         let last = lines.iter().rev().take(LINES).rev().copied().collect::<Vec<_>>().join("; ");
         let last = if last.is_empty() { format!("it ended with {}", ended.status) } else { last };
         Err(Failure::new(FailureKind::Other, Masked::words(format!("{name}: {last}"))))

@@ -195,7 +195,8 @@ impl Translator<'_> {
         let deploy = service.deploy.as_ref().and_then(|deploy| deploy.value.replicas);
         let own = self.settings.services.get(name).and_then(|settings| settings.replicas);
         if let Some(Value::Map(entries)) = body.get_mut("deploy").map(|deploy| &mut deploy.value) {
-            entries.retain(|(name, _)| &**name != "replicas");
+            let empty = |node: &Node| matches!(&node.value, Value::Map(entries) if entries.is_empty());
+            entries.retain(|(name, node)| &**name != "replicas" && !empty(node));
         }
         if body.get("deploy").is_some_and(|deploy| deploy.entries().is_empty()) {
             body.remove("deploy");
