@@ -205,6 +205,7 @@ impl Executing<'_> {
     async fn start(&self, keys: &[Key]) -> Result<(), Failure> {
         let resources: Vec<&Resource> = keys.iter().filter_map(|key| self.release.resources.get(key)).collect();
         self.give_names(&resources).await?;
+        self.fill_again(&resources).await?;
         let document = self.document().await?;
         let (forced, plain): (Vec<&Resource>, Vec<&Resource>) =
             resources.into_iter().partition(|resource| self.is_forced(resource));
@@ -219,6 +220,20 @@ impl Executing<'_> {
             if !names.is_empty() {
                 let arguments = [&["up", "--detach", "--no-deps", "--no-build", "--quiet-pull"][..], more, &names];
                 self.run(&document, &arguments.concat()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A content that nobody mounts may come from a run that was killed before it was whole: it is put there once more.
+    async fn fill_again(&self, resources: &[&Resource]) -> Result<(), Failure> {
+        let all = self.containers().await?;
+        let named = resources.iter().flat_map(|resource| resource.body.references());
+        for content in named.filter_map(|key| self.release.resources.get(&key)) {
+            let name = content.address.name.now().unwrap_or_default();
+            let held = all.iter().any(|one| one.volumes().any(|(volume, _)| volume == name));
+            if content::is_content(&content.address) && !held && self.seen.live.contains_key(&content.address) {
+                self.content(content).await?;
             }
         }
         Ok(())

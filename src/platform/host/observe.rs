@@ -302,8 +302,6 @@ impl Look<'_> {
                 continue;
             }
             let (body, blind) = match self.wanted.get(&*name) {
-                // Nobody has it: whether it was filled is not known, and it is filled once more.
-                _ if !self.is_held(&name) && self.wanted.contains_key(&*name) => continue,
                 Some(resource) => (self.scope.release.map(|release| compared(resource, release)), Vec::new()),
                 None => {
                     let read = content::read(self.host, &self.containers, &name, kind, self.secrets()).await?;
@@ -333,10 +331,6 @@ impl Look<'_> {
                 }
             }
         }
-    }
-
-    fn is_held(&self, volume: &str) -> bool {
-        self.containers.iter().any(|one| one.volumes().any(|(name, _)| name == volume))
     }
 
     /// Names that the release wants of a kind.
