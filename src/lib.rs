@@ -28,6 +28,7 @@
 //! - [`value`]: every value knows where somebody wrote it (four bytes), and every string which of its bytes are secret.
 //!   That is why a difference in a manifest can name a line of an overlay, and why nothing has to be hidden afterwards.
 //! - [`compose`] loads as Docker Compose loads. Nothing after it reads a Compose file again.
+//! - [`remote`] hands it what `include`, `extends` and `-f` name in git repositories and registries.
 //! - [`image`] is the only maker of a `Pinned` project, and nothing else can be translated.
 //! - [`target`] knows the words of a platform and nothing that runs; [`platform`] knows places and nothing of Compose.
 //! - [`engine`] is the client of the Docker Engine's API, for whoever asks or tells one something.
@@ -50,6 +51,7 @@ pub mod environment;
 pub mod image;
 pub mod plan;
 pub mod platform;
+pub mod remote;
 pub mod report;
 pub mod session;
 pub mod target;

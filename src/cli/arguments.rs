@@ -3,7 +3,8 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    apply, completions, config, destroy, diff, environments, explain, lock, plan, promote, render, show, status,
+    apply, check, completions, compose, config, destroy, diff, environments, explain, lock, plan, promote, render,
+    show, status,
 };
 use crate::{environment::Flags, target::Dialect};
 
@@ -42,6 +43,8 @@ pub enum Command {
     Lock(lock::Arguments),
     /// Copy the locked images to another registry, or give them tags, digests unchanged.
     Promote(promote::Arguments),
+    /// List what will not carry to which target.
+    Check(check::Arguments),
     /// Print the manifests of an environment.
     Render(render::Arguments),
     /// Show what would change in an environment, and why.
@@ -56,6 +59,8 @@ pub enum Command {
     Status(status::Arguments),
     /// Remove an application from an environment; volumes stay.
     Destroy(destroy::Arguments),
+    /// Run Docker Compose on the application, pinned and merged.
+    Compose(compose::Arguments),
     /// List the environments and where each goes.
     Environments(environments::Arguments),
     /// Tell what a finding means, or what becomes of an attribute.
@@ -100,10 +105,10 @@ pub struct Global {
         help_heading = "Environment"
     )]
     pub(super) environment: Option<String>,
-    /// Target, where no environment says one: kubernetes, directory, swarm, marathon or compose. Of promote:
-    /// registry and path.
+    /// Target, where no environment says one: kubernetes, swarm, marathon, compose or directory. Of check: one or
+    /// several of them. Of promote: registry and path.
     #[arg(long = "to", value_name = "TARGET", value_parser = to, global = true, help_heading = "Environment")]
-    pub(super) to: Option<To>,
+    pub(super) to: Vec<To>,
     /// Directory that takes the manifests, instead of a live place.
     #[arg(long, value_name = "DIR", global = true, help_heading = "Environment")]
     pub(super) output: Option<String>,
@@ -151,9 +156,9 @@ impl Global {
             env_files: self.env_files.clone(),
             project_directory: self.project_directory.clone(),
             variables: self.variables.clone(),
-            to: match &self.to {
-                Some(To::Target(dialect)) => Some(*dialect),
-                Some(To::Directory | To::Registry(_)) | None => None,
+            to: match self.to.as_slice() {
+                [one] => one.target(),
+                _ => None,
             },
             context: self.context.clone(),
             kubeconfig: self.kubeconfig.clone(),
@@ -172,6 +177,22 @@ pub enum To {
     Directory,
     /// Registry and path, where images are promoted to.
     Registry(Box<str>),
+}
+
+impl To {
+    pub(super) const fn target(&self) -> Option<Dialect> {
+        match self {
+            Self::Target(dialect) => Some(*dialect),
+            Self::Directory | Self::Registry(_) => None,
+        }
+    }
+
+    pub(super) fn registry(&self) -> Option<&str> {
+        match self {
+            Self::Registry(name) => Some(name),
+            Self::Target(_) | Self::Directory => None,
+        }
+    }
 }
 
 fn to(text: &str) -> Result<To, String> {

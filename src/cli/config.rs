@@ -7,8 +7,8 @@ use serde_json::{Value as Json, json};
 
 use super::{Context, Exit, Found, arguments::Format};
 use crate::{
-    compose::{self, Configuration, Form, Placeholder, ProvenanceDocument, join},
-    environment::{Known, Selected},
+    compose::{self, Configuration, Files, Form, Placeholder, ProvenanceDocument, join},
+    environment::{Images, Known, Selected, SettingsFile},
     session::Disk,
     yaml,
 };
@@ -95,17 +95,12 @@ pub struct Arguments {
 }
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let known = if context.global.environment.is_some() {
-        context.known()?
-    } else {
-        // Without an environment: what Docker Compose would load.
-        Known { directory: context.session.directory.clone(), ..Default::default() }
-    };
+    let known = if context.global.environment.is_some() { context.known()? } else { as_docker_compose(context) };
     let mut selected = context.selected(&known, None)?;
     ask(&mut selected.request, arguments);
-    let request = &selected.request;
-    let mut configuration =
-        compose::configuration(request, &Disk, &context.origins, &context.concealed).map_err(Found)?;
+    let load =
+        |files: &dyn Files| compose::configuration(&selected.request, files, &context.origins, &context.concealed);
+    let mut configuration = context.loading(&selected, load).await?;
     let findings = std::mem::take(&mut configuration.findings);
     context.judge(Some(&selected), findings)?;
     if !arguments.services.is_empty() && (arguments.no_interpolate || arguments.list_variables) {
@@ -142,6 +137,15 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
         None => context.output.result(&text)?,
     }
     Ok(Exit::Done)
+}
+
+/// Without an environment: what Docker Compose would load. Of the settings only how registries are reached counts.
+fn as_docker_compose(context: &Context) -> Known {
+    let directory = context.session.directory.clone();
+    let found = context.known().unwrap_or_else(|_| Known { directory, ..Known::default() });
+    let sources = found.settings.images.and_then(|images| images.sources);
+    let images = Some(Images { sources, ..Images::default() });
+    Known { directory: found.directory, settings: SettingsFile { images, ..Default::default() }, ..Default::default() }
 }
 
 fn written(configuration: &Configuration, masked: bool, json: bool) -> anyhow::Result<String> {
@@ -281,7 +285,7 @@ fn table(all: &[Placeholder]) -> String {
 async fn digests(context: &Context, known: &Known, selected: &Selected) -> anyhow::Result<BTreeMap<String, String>> {
     let mut typed = selected.clone();
     typed.request.skip = compose::Skip::default();
-    let application = context.load(&typed)?;
+    let application = context.load(&typed).await?;
     let file = context.lock_file(known)?;
     let mode = if context.global.locked { crate::image::PinMode::Locked } else { crate::image::PinMode::Missing };
     let resolution = context.pin(selected, &application.project, file.lock.as_ref(), &mode).await?;

@@ -33,6 +33,8 @@ pub enum Exit {
     Interrupted,
     /// Told to end.
     Terminated,
+    /// What another program ended with, in whose place this one stood.
+    Theirs(u8),
 }
 
 impl Exit {
@@ -51,6 +53,7 @@ impl Exit {
             Self::Usage => 64,
             Self::Interrupted => 130,
             Self::Terminated => 143,
+            Self::Theirs(code) => code,
         }
     }
 }

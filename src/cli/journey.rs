@@ -100,7 +100,7 @@ impl<'c> Journey<'c> {
         let (loaded, project) = match (aim, known.application()) {
             // What is to go needs no Compose file that still loads.
             (Aim::Destroy, Some(name)) => (None, name),
-            (Aim::Destroy, None) => (None, context.load(&selected)?.project.name.value.clone()),
+            (Aim::Destroy, None) => (None, context.load(&selected).await?.project.name.value.clone()),
             (Aim::Deploy, _) => {
                 let loaded = load(context, known, &selected).await?;
                 let name = loaded.pinned.project().name.value.clone();
@@ -248,7 +248,7 @@ fn consents(outlook: &Outlook, agreed: &Agreed) -> Vec<Consent> {
 }
 
 async fn load(context: &Context, known: &Known, selected: &Selected) -> anyhow::Result<Loaded> {
-    let application = context.load(selected)?;
+    let application = context.load(selected).await?;
     let resolution = context.resolve(known, selected, &application.project).await?;
     let pinned = resolution.pinned;
     let pull = pull_secret(context, selected, &pinned).await?;

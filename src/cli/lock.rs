@@ -1,18 +1,22 @@
 //! `transship lock`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 
-use super::{Context, Exit, Found, Stop, arguments::Where};
+use super::{Context, Exit, Stop, arguments::Where};
 use crate::{
     compose::{self, join},
     environment::Selected,
     image::{self, LockChange, LockChangeKind, PinMode, Pinned, Upstream, compose_files},
+    remote::Parts,
     report::{LockDocument, LockEntryView, UpstreamView},
     session::Disk,
     yaml,
 };
+
+/// The commits and digests of remote parts.
+type Revisions = BTreeMap<Box<str>, Box<str>>;
 
 /// What it understands.
 #[derive(Args, Debug)]
@@ -96,8 +100,11 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
         let stop = Stop::new(Exit::Usage, "a Compose file can be written for one environment alone");
         return Err(stop.help("name the environment").into());
     }
+    if let Some(first) = environments.first() {
+        context.parts(first, &mode);
+    }
     for selected in &environments {
-        let application = context.load(selected)?;
+        let application = context.load(selected).await?;
         context.judge(Some(selected), application.findings.clone())?;
         let progress = context.doing("resolving images");
         let resolution = context.pin_with(selected, &application.project, Some(&lock), &mode, &registries).await?;
@@ -110,6 +117,11 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
         lock = resolution.lock;
         pinned.push(resolution.pinned);
     }
+    let parts = context.parts.get().map(Parts::used).unwrap_or_default();
+    if whole {
+        lock.includes.clear();
+    }
+    lock.includes.extend(parts);
     if whole {
         for (reference, image) in lock.retain(&used) {
             changes.push(LockChange { reference, kind: LockChangeKind::Removed(image.digest.value) });
@@ -124,22 +136,40 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
         })?;
     }
     if let (Some(selected), Some(pinned), false) = (environments.first(), pinned.first(), arguments.check) {
-        files.write(context, selected, pinned)?;
+        files.write(context, selected, pinned).await?;
     }
     let mut unasked = Vec::new();
     let mut upstream = Vec::new();
+    let (mut moved, mut unreached) = (Vec::new(), Vec::new());
     if arguments.upstream
         && let Some(first) = environments.first()
     {
         let progress = context.doing("asking upstream");
         let settings = context.image_settings(first);
         (upstream, unasked) = image::upstream(&lock, &used, &settings, &registries).await;
+        if let Some(parts) = context.parts.get() {
+            for reference in parts.references() {
+                let locked = lock.includes.get(reference.name()).cloned().unwrap_or_default();
+                match parts.upstream(&reference).await {
+                    Ok(now) if now == locked => {}
+                    Ok(now) => moved.push(UpstreamView {
+                        reference: reference.name().to_owned(),
+                        locked: locked.into(),
+                        now: Some(now.into()),
+                        kept: true,
+                    }),
+                    Err(failure) => unreached.push((reference, failure)),
+                }
+            }
+        }
         drop(progress);
     }
     let shown = context.shown(&file.path);
+    let mut entries = part_entries(&before.includes, &lock.includes);
+    entries.extend(lock_entries(&changes));
     let document =
-        LockDocument::new(shown.clone(), !same && !arguments.check, lock_entries(&changes), lock.images.len())
-            .upstream(upstream.into_iter().map(upstream_entry).collect());
+        LockDocument::new(shown.clone(), !same && !arguments.check, entries, lock.images.len(), lock.includes.len())
+            .upstream(moved.into_iter().chain(upstream.into_iter().map(upstream_entry)).collect());
     if context.output.json() {
         context.output.document(&document)?;
     } else {
@@ -152,8 +182,11 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
         }
         return Err(stop.help("run `transship lock` and keep the result under version control").into());
     }
-    if unasked.is_empty() {
+    if unasked.is_empty() && unreached.is_empty() {
         return Ok(Exit::Done);
+    }
+    for (reference, failure) in &unreached {
+        context.output.error(&format!("{}: {}", reference.name(), failure.message), Some(&failure.help));
     }
     for (reference, failure) in &unasked {
         context.output.error(&format!("image `{reference}`: {failure}"), failure.help.as_deref());
@@ -171,7 +204,7 @@ fn upstream_entry(moved: Upstream) -> UpstreamView {
 }
 
 impl Files {
-    fn write(&self, context: &Context, selected: &Selected, pinned: &Pinned) -> anyhow::Result<()> {
+    async fn write(&self, context: &Context, selected: &Selected, pinned: &Pinned) -> anyhow::Result<()> {
         if let Some(name) = &self.images_file {
             let images = compose_files::images(pinned);
             for path in &images.left_out {
@@ -182,8 +215,10 @@ impl Files {
             save(context, name, &images.document)?;
         }
         if let Some(name) = &self.merged_file {
-            let configuration = compose::configuration(&selected.request, &Disk, &context.origins, &context.concealed);
-            let configuration = configuration.map_err(Found)?;
+            let load = |files: &dyn compose::Files| {
+                compose::configuration(&selected.request, files, &context.origins, &context.concealed)
+            };
+            let configuration = context.loading(selected, load).await?;
             let form = if self.with_secrets { compose::Form::Yaml } else { compose::Form::Masked };
             let mut document = serde_json::Value::from(&configuration.plain(form));
             let path = join(&context.session.directory, name);
@@ -204,6 +239,23 @@ fn save(context: &Context, name: &str, document: &serde_json::Value) -> anyhow::
     let path = join(&context.session.directory, name);
     Disk.replace(&path, yaml::write(document).as_bytes())
         .map_err(|error| anyhow::Error::new(error).context(format!("{name} cannot be written")))
+}
+
+/// What is different among the remote parts.
+fn part_entries(before: &Revisions, after: &Revisions) -> Vec<LockEntryView> {
+    let names: BTreeSet<&str> = before.keys().chain(after.keys()).map(|name| &**name).collect();
+    let entry = |name: &str| {
+        let (from, to) = (before.get(name), after.get(name));
+        let change = match (from, to) {
+            _ if from == to => return None,
+            (None, _) => "added",
+            (_, None) => "removed",
+            _ => "moved",
+        };
+        let text = |revision: Option<&Box<str>>| revision.map(ToString::to_string);
+        Some(LockEntryView { reference: name.to_owned(), change, from: text(from), to: text(to) })
+    };
+    names.into_iter().filter_map(entry).collect()
 }
 
 fn lock_entries(changes: &[LockChange]) -> Vec<LockEntryView> {

@@ -3,7 +3,9 @@
 
 mod apply;
 mod arguments;
+mod check;
 mod completions;
+mod compose;
 mod config;
 mod destroy;
 mod diff;
@@ -26,7 +28,7 @@ use std::{
     ffi::OsString,
     io,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -45,6 +47,7 @@ use self::{
 use crate::{
     environment::{Flags, Known, Selected, find, select},
     platform::Failure,
+    remote::Parts,
     report::{self, ErrorDocument},
     session::{Disk, Session},
     value::{Origins, Secrets},
@@ -81,6 +84,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
         stop: watch::Sender::new(false),
         origins: Origins::new(),
         concealed: Arc::new(Secrets::default()),
+        parts: OnceLock::new(),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
@@ -148,15 +152,21 @@ async fn interrupted() -> Exit {
 }
 
 async fn dispatch(context: &Context, command: Command) -> anyhow::Result<Exit> {
-    if let (Some(To::Registry(name)), false) = (&context.global.to, matches!(command, Command::Promote(_))) {
+    let registry = context.global.to.iter().find_map(To::registry);
+    if let (Some(name), false) = (registry, matches!(command, Command::Promote(_))) {
         let message = format!("--to: `{name}` is a registry, and only `promote` goes to one");
         return Err(Stop::new(Exit::Usage, message).into());
     }
+    if context.global.to.len() > 1 && !matches!(command, Command::Check(_)) {
+        return Err(Stop::new(Exit::Usage, "--to: several targets are only understood by `check`").into());
+    }
     match command {
+        Command::Compose(arguments) => compose::run(context, &arguments).await,
         Command::Config(arguments) => config::run(context, &arguments).await,
         Command::Lock(arguments) => lock::run(context, &arguments).await,
         Command::Promote(arguments) => promote::run(context, &arguments).await,
         Command::Render(arguments) => render::run(context, &arguments).await,
+        Command::Check(arguments) => check::run(context, &arguments).await,
         Command::Diff(arguments) => diff::run(context, &arguments).await,
         Command::Plan(arguments) => plan::run(context, &arguments).await,
         Command::Show(arguments) => show::run(context, &arguments),
@@ -180,6 +190,8 @@ struct Context {
     stop: watch::Sender<bool>,
     origins: Arc<Origins>,
     concealed: Arc<Secrets>,
+    /// What the application has in repositories and registries.
+    parts: OnceLock<Parts>,
 }
 
 impl Context {
@@ -255,8 +267,18 @@ impl Context {
         selected: Option<&Selected>,
         mut findings: crate::diagnostic::Findings,
     ) -> anyhow::Result<crate::diagnostic::Findings> {
+        self.weigh(selected, &mut findings);
+        if findings.has_errors() {
+            return Err(Found(findings).into());
+        }
+        self.output.findings(&findings, &self.origins, &self.concealed);
+        Ok(findings)
+    }
+
+    /// Leaves out what the environment accepts, and raises warnings where asked.
+    fn weigh(&self, selected: Option<&Selected>, findings: &mut crate::diagnostic::Findings) {
         if let Some(selected) = selected {
-            selected.silence(&mut findings);
+            selected.silence(findings);
         }
         if self.global.strict {
             findings.retain_mut(|finding| {
@@ -266,11 +288,6 @@ impl Context {
                 true
             });
         }
-        if findings.has_errors() {
-            return Err(Found(findings).into());
-        }
-        self.output.findings(&findings, &self.origins, &self.concealed);
-        Ok(findings)
     }
 }
 

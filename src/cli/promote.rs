@@ -50,13 +50,13 @@ pub struct Arguments {
 }
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let Some(To::Registry(to)) = &context.global.to else {
+    let Some(to) = context.global.to.iter().find_map(To::registry) else {
         let stop = Stop::new(Exit::Usage, "where to is not said");
         return Err(stop.help("name registry and path: `--to registry.example.com/shop`").into());
     };
     let known = context.known()?;
     let selected = context.selected(&known, arguments.place.environment.as_deref())?;
-    let application = context.load(&selected)?;
+    let application = context.load(&selected).await?;
     context.judge(Some(&selected), application.findings.clone())?;
     let services = &application.project.services;
     if let Some(name) = arguments.services.iter().find(|name| !services.contains_key(name.as_str())) {

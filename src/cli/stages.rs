@@ -4,13 +4,14 @@ use std::{path::Path, sync::Arc};
 
 use super::{Context, Found, Stop};
 use crate::{
-    compose::{self, Files as _, join, model::Project},
+    compose::{self, Files, join, model::Project},
     diagnostic::Findings,
     environment::{Known, Selected},
     image::{
         self, Additional, CredentialSources, HelperProcesses, ImagePolicy, ImageSettings, Lock, Patience, PinMode,
         Platform, Registries, Resolution, SourceKind, SourceRule,
     },
+    remote::{PartSettings, Parts},
     session::Disk,
     target::{Translation, Unit},
     value::{Keyring, Located, Source, Text},
@@ -33,10 +34,11 @@ pub(super) struct LockFile {
 
 impl Context {
     /// Loads the application of an environment, with the contents of the files that become part of what runs.
-    pub(super) fn load(&self, selected: &Selected) -> anyhow::Result<Application> {
+    pub(super) async fn load(&self, selected: &Selected) -> anyhow::Result<Application> {
         let mut request = selected.request.clone();
         request.contents = true;
-        let loaded = compose::load(&request, &Disk, &self.origins, &self.concealed).map_err(Found)?;
+        let load = |files: &dyn Files| compose::load(&request, files, &self.origins, &self.concealed);
+        let loaded = self.loading(selected, load).await?;
         let mut project = loaded.project;
         if let Some(place) = &selected.images.qualify {
             image::qualify(&mut project, place, &self.origins);
@@ -52,11 +54,58 @@ impl Context {
         Ok(Application { project: Arc::new(project), findings: loaded.findings })
     }
 
+    /// Loads, with whatever is elsewhere.
+    pub(super) async fn loading<T>(
+        &self,
+        selected: &Selected,
+        load: impl Fn(&dyn Files) -> Result<T, Findings>,
+    ) -> anyhow::Result<T> {
+        let mode = if self.locked(selected) { PinMode::Locked } else { PinMode::Missing };
+        let parts = self.parts(selected, &mode);
+        // Most applications are all here, and then neither the lock nor anybody else is asked.
+        let loaded = load(parts);
+        if !parts.is_wanted() {
+            return Ok(loaded.map_err(Found)?);
+        }
+        let file = self.lock_at(&selected.directory)?;
+        let before = file.lock.map(|lock| lock.includes).unwrap_or_default();
+        parts.hold(before.clone());
+        let progress = self.doing("fetching remote parts");
+        let loaded = parts.load(load).await;
+        drop(progress);
+        let new = parts.used().keys().filter(|name| !before.contains_key(*name)).count();
+        if new > 0 && loaded.is_ok() && parts.mode() == &PinMode::Missing {
+            let path = self.shown(&file.path);
+            let parts = if new == 1 { "1 remote part was".to_owned() } else { format!("{new} remote parts were") };
+            self.output.note(&format!("note: {parts} resolved that {path} does not hold; `transship lock` keeps them"));
+        }
+        Ok(loaded.map_err(Found)?)
+    }
+
+    /// The remote parts of this run; whoever asks first says what may be asked for.
+    pub(super) fn parts(&self, selected: &Selected, mode: &PinMode) -> &Parts {
+        self.parts.get_or_init(|| {
+            let (variables, images) = (self.session.variables.clone(), self.image_settings(selected));
+            let settings = PartSettings { variables, mode: mode.clone(), images };
+            Parts::new(Arc::new(Disk), settings, self.registries(selected))
+        })
+    }
+
+    /// Whether the lock is used as it is.
+    fn locked(&self, selected: &Selected) -> bool {
+        let images = selected.environment.images.as_ref();
+        self.global.locked || images.and_then(|images| images.locked).unwrap_or_default()
+    }
+
     /// Reads the lock.
     pub(super) fn lock_file(&self, known: &Known) -> anyhow::Result<LockFile> {
+        self.lock_at(&known.directory)
+    }
+
+    fn lock_at(&self, directory: &str) -> anyhow::Result<LockFile> {
         let path = match &self.global.lock_file {
             Some(path) => join(&self.session.directory, path),
-            None => join(&known.directory, "transship.lock"),
+            None => join(directory, "transship.lock"),
         };
         if Disk.kind(&path)?.is_none() {
             return Ok(LockFile { path, lock: None, text: None });
@@ -75,7 +124,7 @@ impl Context {
         keys: &Keyring,
     ) -> anyhow::Result<Translation> {
         let target = self.target(selected)?;
-        let application = self.load(selected)?;
+        let application = self.load(selected).await?;
         let resolution = self.resolve(known, selected, &application.project).await?;
         let settings = selected.settings(&application.project.name.value, None);
         let translation = target.translate(&resolution.pinned, &settings, &Unit::default(), keys);
@@ -93,9 +142,7 @@ impl Context {
         project: &Arc<Project>,
     ) -> anyhow::Result<Resolution> {
         let file = self.lock_file(known)?;
-        let images = selected.environment.images.as_ref();
-        let locked = self.global.locked || images.and_then(|images| images.locked).unwrap_or_default();
-        let mode = if locked { PinMode::Locked } else { PinMode::Missing };
+        let mode = if self.locked(selected) { PinMode::Locked } else { PinMode::Missing };
         let progress = self.doing("resolving images");
         let resolution = self.pin(selected, project, file.lock.as_ref(), &mode).await?;
         drop(progress);

@@ -231,6 +231,7 @@ pub(super) fn project(
         extensions: extensions(&tree, origins),
         canonical: Arc::new(tree),
         directory: directory.into(),
+        parts: Vec::new(),
         contents,
         origins: Arc::clone(origins),
         concealed: Arc::clone(concealed),

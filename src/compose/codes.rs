@@ -98,8 +98,16 @@ codes! {
         "In lists of variables, labels, mounts, ports and the like, a later entry for the same name takes the place of an \
          earlier one. In two files that is what overlays are for. In one file the earlier one is most often left over.";
     /// From elsewhere.
-    REMOTE = "remote-file", Error, "files from git and registries are not read yet",
-        "`include`, `extends` and `-f` can name files in git repositories and registries. This version reads local files only.";
+    REMOTE = "remote-file", Error, "a remote part of the application cannot be used",
+        "`include`, `extends` and `-f` can name a directory of a git repository \
+         (`https://HOST/REPOSITORY.git#REVISION:DIRECTORY`, `git@HOST:REPOSITORY.git`, `github.com/OWNER/REPOSITORY`) or a \
+         Compose artifact of a registry (`oci://REGISTRY/REPOSITORY:TAG`). Addresses of single files are none of these. \
+         COMPOSE_EXPERIMENTAL_GIT_REMOTE and COMPOSE_EXPERIMENTAL_OCI_REMOTE switch them off, as in Docker Compose.";
+    /// A path that leads out of a remote part.
+    OUTSIDE = "outside-its-tree", Error, "a remote part names a file outside itself",
+        "What comes from a repository or a registry can read the files that came with it, and no others: neither by `..`, \
+         nor by an absolute path, nor by a link. Otherwise whoever can change it could read your machine. Name the file \
+         in an overlay of your own, where it belongs.";
 }
 
 pub(crate) fn unreadable(shown: &str, error: &io::Error) -> Finding {

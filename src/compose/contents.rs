@@ -5,7 +5,8 @@ use indexmap::IndexMap;
 use super::{
     load::Resolved,
     model::{Content, FileBytes, FileContent, LARGEST},
-    request::{FileKind, Files, join},
+    request::{FileKind, Files as _, join},
+    trees::Trees,
 };
 use crate::{
     value::{FileRole, Text},
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// Reads them all, by absolute path.
-pub(super) fn read(resolved: &mut Resolved, files: &dyn Files) -> IndexMap<Box<str>, Content> {
+pub(super) fn read(resolved: &mut Resolved, files: &Trees<'_>) -> IndexMap<Box<str>, Content> {
     let mut out: IndexMap<Box<str>, Content> = IndexMap::new();
     let reader = Reader { files, resolved };
     let root = &resolved.tree;
@@ -26,15 +27,24 @@ pub(super) fn read(resolved: &mut Resolved, files: &dyn Files) -> IndexMap<Box<s
     };
     for (section, secret) in [("configs", false), ("secrets", true)] {
         for (name, entry) in entries(section) {
-            if let Some(path) = entry.tree.get("file").and_then(Tree::raw) {
-                out.insert(path.into(), reader.any(path, secret.then_some(&**name), false));
+            if let Some(file) = entry.tree.get("file")
+                && let Some(path) = file.raw()
+            {
+                let content = if files.may_name(path, file.spot, &resolved.origins) {
+                    reader.any(path, secret.then_some(&**name), false)
+                } else {
+                    Content::Unsuitable("it is not in the remote part that names it")
+                };
+                out.insert(path.into(), content);
             }
         }
     }
     for (_, entry) in entries("services") {
         for mount in entry.tree.get("volumes").and_then(Tree::as_sequence).unwrap_or_default() {
-            let Some(path) = mount.get("source").and_then(Tree::raw) else { continue };
+            let Some(source) = mount.get("source") else { continue };
+            let Some(path) = source.raw() else { continue };
             let below = path.strip_prefix(resolved.directory.as_str()).is_some_and(|rest| rest.starts_with('/'));
+            let below = (below || files.is_remote(path)) && files.may_name(path, source.spot, &resolved.origins);
             if mount.get("type").and_then(Tree::raw) == Some("bind") && below && !out.contains_key(path) {
                 out.insert(path.into(), reader.any(path, None, true));
             }
@@ -44,7 +54,7 @@ pub(super) fn read(resolved: &mut Resolved, files: &dyn Files) -> IndexMap<Box<s
 }
 
 struct Reader<'a> {
-    files: &'a dyn Files,
+    files: &'a Trees<'a>,
     resolved: &'a Resolved,
 }
 
@@ -70,7 +80,9 @@ impl Reader<'_> {
         let bytes = self.files.read(path)?;
         let origins = &self.resolved.origins;
         let concealed = &self.resolved.concealed;
-        let shown = path.strip_prefix(&format!("{}/", self.resolved.directory)).unwrap_or(path);
+        let below = path.strip_prefix(&format!("{}/", self.resolved.directory));
+        let shown = if self.files.is_remote(path) { self.files.show(path) } else { below.unwrap_or(path).to_owned() };
+        let shown = shown.as_str();
         let text = String::from_utf8(bytes);
         // A secret's bytes are not kept for excerpts.
         let visible = match (&text, secret) {

@@ -2,6 +2,7 @@
 
 use super::{
     codes, dotenv,
+    remote::{self, RemoteReference},
     request::{FileKind, Files, Request, directory, join},
     variables::Variables,
 };
@@ -16,13 +17,17 @@ const OVERRIDES: &[&str] =
 
 /// What was found.
 pub(super) struct Found {
-    /// Absolute paths; `-` is standard input.
+    /// Absolute paths and references to remote parts; `-` is standard input.
     pub(super) files: Vec<String>,
     pub(super) directory: String,
 }
 
 fn is_file(files: &dyn Files, path: &str) -> bool {
     matches!(files.kind(path), Ok(Some(FileKind::File { .. } | FileKind::Other)))
+}
+
+fn is_remote(path: &str) -> bool {
+    RemoteReference::parse(path).is_some()
 }
 
 /// Finds the files and fills the variables: process, `.env` files, in this order of precedence.
@@ -40,35 +45,39 @@ pub(super) fn discover(request: &Request, files: &dyn Files, variables: &mut Var
     }
     let first = match (&given, request.files.iter().find(|path| *path != "-")) {
         (Some(directory), _) => directory.clone(),
-        (None, Some(path)) => directory(&join(here, path)),
-        (None, None) => here.clone(),
+        (None, Some(path)) if !is_remote(path) => directory(&join(here, path)),
+        _ => here.clone(),
     };
     dot_env(request, &first, here, files, variables)?;
 
-    let mut paths: Vec<String> =
-        request.files.iter().map(|path| if path == "-" { path.clone() } else { join(here, path) }).collect();
+    let at = |base: &str, path: &str| {
+        if path == "-" || is_remote(path) { path.to_owned() } else { join(base, path) }
+    };
+    let mut paths: Vec<String> = request.files.iter().map(|path| at(here, path)).collect();
     if paths.is_empty()
         && let Some(list) = variables.raw("COMPOSE_FILE").filter(|list| !list.is_empty())
     {
         let separator = variables.raw("COMPOSE_PATH_SEPARATOR").filter(|text| !text.is_empty()).unwrap_or(":");
-        for path in list.split(separator) {
-            paths.push(if path == "-" { path.to_owned() } else { join(&start, path) });
-        }
+        paths.extend(list.split(separator).map(|path| at(&start, path)));
     }
     if paths.is_empty() {
         paths = walk_up(request, &start, files)?;
     }
     let project = match (&given, paths.iter().find(|path| *path != "-")) {
         (Some(directory), _) => directory.clone(),
-        (None, Some(path)) => directory(path),
-        (None, None) => here.clone(),
+        (None, Some(path)) if !is_remote(path) => directory(path),
+        _ => here.clone(),
     };
     if project != first {
         dot_env(request, &project, here, files, variables)?;
     }
-    paths.extend(request.overlays.iter().map(|path| join(&project, path)));
-    for path in paths.iter().filter(|path| *path != "-") {
+    paths.extend(request.overlays.iter().map(|path| at(&project, path)));
+    let mut written = request.files.iter().chain(&request.overlays);
+    for path in paths.iter().filter(|path| *path != "-" && !is_remote(path)) {
         if !is_file(files, path) {
+            if let Some(text) = written.find(|text| remote::looks_remote(text) && join(here, text) == *path) {
+                return Err(remote::not_local(text, Spot::NOWHERE).into());
+            }
             let shown = path.strip_prefix(here.as_str()).and_then(|rest| rest.strip_prefix('/')).unwrap_or(path);
             return Err(codes::unreadable(shown, &std::io::ErrorKind::NotFound.into()).into());
         }

@@ -140,8 +140,10 @@ impl Extender<'_, '_> {
 
     /// The services of another file, canonical, with paths that start where ours do.
     fn base_services(&mut self, path: &str, spot: Spot, at: &str) -> Result<(String, Mapping), Findings> {
-        let (absolute, relative) = Loader::locate(path, self.place, spot)?;
-        let place = Place { absolute: self.place.absolute.clone(), base: relative };
+        let (absolute, relative, root) =
+            self.loader.locate(path, self.place, spot).map_err(|finding| finding.at(at))?;
+        // Of a remote part everything starts from its root, wherever in it the file is.
+        let place = Place { absolute: self.place.absolute.clone(), base: root.unwrap_or(relative) };
         let empty = Tree::mapping(Spot::NOWHERE);
         let (mut model, _) = self
             .loader

@@ -3,7 +3,8 @@
 use super::{
     codes, dotenv, extends,
     merge::merge_at,
-    request::{FileKind, directory, join},
+    remote::RemoteReference,
+    request::{FileKind, Files as _, directory, join},
     stage::{Loader, Place, Resets, relative_to},
     variables::Variables,
 };
@@ -40,9 +41,21 @@ pub(super) fn apply(
         let finding = Finding::new(&codes::WRONG_TYPE, Masked::words(words), include.spot).at("include");
         return Err(finding.help("write one path a line, each after `- `").into());
     };
+    let mut entries = Vec::new();
     for (index, item) in items.iter().enumerate() {
         let at = format!("include[{index}]");
-        let entry = entry(item).map_err(|finding| finding.at(at.clone()))?;
+        entries.push((entry(item).map_err(|finding| finding.at(at.clone()))?, at));
+    }
+    // All at once for whoever can fetch them together.
+    let paths = entries.iter().flat_map(|(entry, _)| &entry.paths);
+    let remote: Vec<(RemoteReference, Spot)> =
+        paths.filter_map(|(path, spot)| Some((RemoteReference::parse(path)?, *spot))).collect();
+    if remote.len() > 1 {
+        for (reference, spot) in &remote {
+            let _ = loader.fetch(reference, *spot);
+        }
+    }
+    for (entry, at) in entries {
         let imported = load(loader, &entry, place, variables, chain, &at)?;
         import(imported, root, resets, loader)?;
     }
@@ -109,14 +122,19 @@ fn load(
     let mut paths = Vec::new();
     let mut inner = Place { absolute: place.absolute.clone(), base: ".".to_owned() };
     for (index, (path, spot)) in entry.paths.iter().enumerate() {
-        let (absolute, relative) = Loader::locate(path, place, *spot)?;
+        let (absolute, relative, root) = loader.locate(path, place, *spot).map_err(|finding| finding.at(at))?;
         if index == 0 {
             inner = match &entry.project_directory {
                 None => Place { absolute: directory(&absolute), base: relative },
-                Some(own) if own.starts_with('/') => Place { absolute: own.clone(), base: own.clone() },
                 Some(own) => {
                     let absolute = join(&place.absolute, own);
-                    Place { base: relative_to(&place.absolute, &absolute), absolute }
+                    loader.files.stays(&absolute, entry.spot, &loader.origins).map_err(|finding| finding.at(at))?;
+                    let base = if own.starts_with('/') || root.is_some() {
+                        absolute.clone()
+                    } else {
+                        relative_to(&place.absolute, &absolute)
+                    };
+                    Place { absolute, base }
                 }
             };
             if chain.contains(&absolute) {
@@ -145,7 +163,8 @@ fn load(
         let found = {
             let outer = |name: &str| variables.get(name).cloned();
             let source = dotenv::Source { path: &path, shown: &shown, role: FileRole::DotEnv };
-            dotenv::read(&source, loader.files, &loader.origins, &outer, &|_| None)?
+            dotenv::read(&source, loader.files, &loader.origins, &outer, &|_| None)
+                .map_err(|finding| finding.label(entry.spot, "included here").at(at))?
         };
         for (name, value) in found {
             if let Some(text) = value.value {
@@ -163,7 +182,9 @@ fn env_files(
     inner: &Place,
     at: &str,
 ) -> Result<Vec<String>, Finding> {
-    let is_file = |path: &str| matches!(loader.files.kind(path), Ok(Some(FileKind::File { .. } | FileKind::Other)));
+    // What cannot be looked at is told when it is read.
+    let is_file =
+        |path: &str| matches!(loader.files.kind(path), Ok(Some(FileKind::File { .. } | FileKind::Other)) | Err(_));
     if entry.env_files.is_empty() {
         let default = join(&inner.absolute, ".env");
         return Ok(if is_file(&default) { vec![default] } else { Vec::new() });
@@ -174,6 +195,10 @@ fn env_files(
             continue;
         }
         let absolute = join(&place.absolute, path);
+        loader
+            .files
+            .stays(&absolute, *spot, &loader.origins)
+            .map_err(|finding| finding.at(format!("{at}.env_file")))?;
         if !is_file(&absolute) {
             let words = format!("cannot read {}: there is no such file", loader.show(&absolute));
             return Err(Finding::new(&codes::UNREADABLE, Masked::words(words), *spot)

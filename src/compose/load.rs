@@ -6,10 +6,12 @@ use super::{
     bind, conceal, consistency, contents, discover, dotenv,
     model::Project,
     normalize,
+    remote::RemoteReference,
     render::Configuration,
-    request::{Files, Request, join},
+    request::{Files, Request, directory, join},
     select,
-    stage::{Loader, Place},
+    stage::{GIT_SWITCH, Loader, OCI_SWITCH, Place},
+    trees::Trees,
     typed,
     variables::Variables,
 };
@@ -38,9 +40,11 @@ pub fn load(
     origins: &Arc<Origins>,
     concealed: &Arc<Secrets>,
 ) -> Result<Loaded, Findings> {
-    let mut resolved = resolve(request, files, origins, concealed)?;
-    let contents = if request.contents { contents::read(&mut resolved, files) } else { indexmap::IndexMap::new() };
-    let project = bind::project(resolved.tree, resolved.name, &resolved.directory, contents, origins, concealed)?;
+    let trees = Trees::new(files, &request.working_directory);
+    let mut resolved = resolve(request, &trees, origins, concealed)?;
+    let contents = if request.contents { contents::read(&mut resolved, &trees) } else { indexmap::IndexMap::new() };
+    let mut project = bind::project(resolved.tree, resolved.name, &resolved.directory, contents, origins, concealed)?;
+    project.parts = trees.names();
     Ok(Loaded { project, findings: resolved.findings })
 }
 
@@ -51,7 +55,8 @@ pub fn configuration(
     origins: &Arc<Origins>,
     concealed: &Arc<Secrets>,
 ) -> Result<Configuration, Findings> {
-    Ok(Configuration::new(resolve(request, files, origins, concealed)?, request))
+    let trees = Trees::new(files, &request.working_directory);
+    Ok(Configuration::new(resolve(request, &trees, origins, concealed)?, request))
 }
 
 /// A model that is done, with what belongs to it.
@@ -70,23 +75,26 @@ pub(super) struct Resolved {
 
 fn resolve(
     request: &Request,
-    files: &dyn Files,
+    files: &Trees<'_>,
     origins: &Arc<Origins>,
     concealed: &Arc<Secrets>,
 ) -> Result<Resolved, Findings> {
     let mut variables = Variables::new(&request.secrets, origins, concealed);
     let found = discover::discover(request, files, &mut variables)?;
+    let switch = |name: &str| variables.raw(name).filter(|value| !value.is_empty()).map(str::to_owned);
     let mut loader = Loader {
         files,
+        switches: [switch(GIT_SWITCH), switch(OCI_SWITCH)],
         origins: Arc::clone(origins),
+        concealed: Arc::clone(concealed),
         skip: request.skip,
         home: request.environment.get("HOME").filter(|home| !home.is_empty()).cloned(),
         standard_input: request.standard_input.as_deref(),
-        shown_from: request.working_directory.clone(),
         findings: Findings::new(),
         read: HashMap::new(),
     };
-    let declared = declared_name(&mut loader, &found.files, &variables, request)?;
+    let (paths, directory) = main_files(&loader, &found, request)?;
+    let declared = declared_name(&mut loader, &paths, &variables, request)?;
     let name = discover::project_name(request, &found, declared, &variables)?;
     variables.set("COMPOSE_PROJECT_NAME", &Located::new(Text::from(&*name.value), name.spot));
     let known = variables.clone();
@@ -94,8 +102,8 @@ fn resolve(
         // What is not replaced is not looked up either.
         variables = Variables::new(&request.secrets, origins, concealed);
     }
-    let place = Place { absolute: found.directory.clone(), base: found.directory.clone() };
-    let mut tree = loader.model(&found.files, &place, &variables, &[], !request.skip.path_resolution)?;
+    let place = Place { absolute: directory.clone(), base: directory.clone() };
+    let mut tree = loader.model(&paths, &place, &variables, &[], !request.skip.path_resolution)?;
     if tree.as_mapping().is_none_or(|root| root.entries.is_empty()) {
         return Err(Finding::new(&codes::EMPTY, "the files declare nothing".into(), Spot::NOWHERE)
             .help("declare a service: `services: {web: {image: …}}`")
@@ -155,11 +163,34 @@ fn resolve(
         disabled,
         variables: known,
         name,
-        directory: found.directory,
+        directory,
         findings,
         origins: Arc::clone(origins),
         concealed: Arc::clone(concealed),
     })
+}
+
+/// The files to begin with, all on this machine, and the directory that paths in them start from: where a remote part is
+/// among them, and nothing else is said, the directory of the first.
+fn main_files(
+    loader: &Loader<'_>,
+    found: &discover::Found,
+    request: &Request,
+) -> Result<(Vec<String>, String), Finding> {
+    let mut paths = Vec::new();
+    let mut elsewhere = None;
+    for path in &found.files {
+        match RemoteReference::parse(path) {
+            None => paths.push(path.clone()),
+            Some(reference) => {
+                let file = loader.fetch(&reference, Spot::NOWHERE)?.file;
+                elsewhere.get_or_insert_with(|| directory(&file));
+                paths.push(file);
+            }
+        }
+    }
+    let given = request.project_directory.is_some();
+    Ok((paths, elsewhere.filter(|_| !given).unwrap_or_else(|| found.directory.clone())))
 }
 
 /// `name:` of the last file that sets it, with its variables replaced.
@@ -200,8 +231,9 @@ fn services_mut(tree: &mut Tree) -> impl Iterator<Item = (&Box<str>, &mut Tree)>
         .flat_map(|mapping| mapping.entries.iter_mut().map(|(name, entry)| (name, &mut entry.tree)))
 }
 
-fn shown<'p>(path: &'p str, from: &str) -> &'p str {
-    path.strip_prefix(from).and_then(|rest| rest.strip_prefix('/')).unwrap_or(path)
+/// What has no place of its own is shown where the file was named.
+fn named(finding: Finding, spot: Spot) -> Finding {
+    if finding.labels.is_empty() { finding.label(spot, "named here") } else { finding }
 }
 
 fn assigned(mapping: &Mapping, name: &str) -> Option<Located<Text>> {
@@ -210,7 +242,7 @@ fn assigned(mapping: &Mapping, name: &str) -> Option<Located<Text>> {
 }
 
 /// `env_file`: its variables go under those of `environment`.
-fn environment_files(tree: &mut Tree, files: &dyn Files, variables: &Variables, from: &str) -> Result<(), Findings> {
+fn environment_files(tree: &mut Tree, files: &Trees<'_>, variables: &Variables, from: &str) -> Result<(), Findings> {
     for (name, service) in services_mut(tree) {
         if service.get("env_file").is_none() {
             continue;
@@ -226,12 +258,14 @@ fn environment_files(tree: &mut Tree, files: &dyn Files, variables: &Variables, 
         for item in listed {
             let Some(path) = item.get("path").and_then(Tree::raw).map(|path| join(from, path)) else { continue };
             let path = path.as_str();
-            let path_shown = shown(path, from);
+            let path_shown = &files.show(path);
+            let at = || format!("services.{name}.env_file");
+            files.stays(path, item.spot, &variables.origins).map_err(|finding| finding.at(at()))?;
             let required = !item.get("required").is_some_and(|required| matches!(required.value, Scalar::Bool(false)));
             if matches!(files.kind(path), Ok(None)) {
                 if required {
                     let finding = codes::unreadable(path_shown, &std::io::ErrorKind::NotFound.into());
-                    return Err(finding.label(item.spot, "named here").at(format!("services.{name}.env_file")).into());
+                    return Err(finding.label(item.spot, "named here").at(at()).into());
                 }
                 continue;
             }
@@ -249,7 +283,7 @@ fn environment_files(tree: &mut Tree, files: &dyn Files, variables: &Variables, 
                 )
                 .help("leave it out, or write `raw`")),
             };
-            let assignments = assignments.map_err(|finding| finding.at(format!("services.{name}.env_file")))?;
+            let assignments = assignments.map_err(|finding| named(finding, item.spot).at(at()))?;
             for (key, value) in assignments {
                 let text = match value.value {
                     Some(text) => Some(Located::new(text, value.spot)),
@@ -282,7 +316,7 @@ fn environment_files(tree: &mut Tree, files: &dyn Files, variables: &Variables, 
 }
 
 /// `label_file`: its labels go under those of `labels`.
-fn label_files(tree: &mut Tree, files: &dyn Files, variables: &Variables, from: &str) -> Result<(), Findings> {
+fn label_files(tree: &mut Tree, files: &Trees<'_>, variables: &Variables, from: &str) -> Result<(), Findings> {
     for (name, service) in services_mut(tree) {
         let listed = service.get("label_file").and_then(Tree::as_sequence).map(<[Tree]>::to_vec).unwrap_or_default();
         if listed.is_empty() {
@@ -293,15 +327,17 @@ fn label_files(tree: &mut Tree, files: &dyn Files, variables: &Variables, from: 
             let Some(path) = item.raw().map(|path| join(from, path)) else { continue };
             let path = path.as_str();
             let at = format!("services.{name}.label_file");
+            let path_shown = &files.show(path);
+            files.stays(path, item.spot, &variables.origins).map_err(|finding| finding.at(at.clone()))?;
             if matches!(files.kind(path), Ok(None)) {
-                let finding = codes::unreadable(shown(path, from), &std::io::ErrorKind::NotFound.into());
+                let finding = codes::unreadable(path_shown, &std::io::ErrorKind::NotFound.into());
                 return Err(finding.label(item.spot, "named here").at(at).into());
             }
             // Label files read no variables but what label files said before.
-            let source = dotenv::Source { path, shown: shown(path, from), role: FileRole::EnvFile };
+            let source = dotenv::Source { path, shown: path_shown, role: FileRole::EnvFile };
             let outer = |name: &str| assigned(&merged, name);
             let assignments = dotenv::read(&source, files, &variables.origins, &outer, &|_| None)
-                .map_err(|finding| finding.at(at))?;
+                .map_err(|finding| named(finding, item.spot).at(at))?;
             for (key, value) in assignments {
                 let spot = variables.origins.derive(value.spot, None, item.spot.into());
                 merged.set(key, Tree::text(value.value.unwrap_or_default(), spot));

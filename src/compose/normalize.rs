@@ -33,8 +33,8 @@ pub(super) fn resolve_environment(root: &mut Tree, variables: &Variables) {
     }
 }
 
-/// Where the content of a secret stands that came from a variable: a key nobody can write.
-pub(super) const SECRET_CONTENT: &str = "#content";
+/// Where the content of a secret stands that came from a variable: an extension to all who read the model meanwhile.
+pub(super) const SECRET_CONTENT: &str = "x-#value";
 
 fn resolve_item(item: &mut Tree, variables: &Variables) {
     let Some(name) = item.raw().filter(|text| !text.contains('=')).map(str::to_owned) else { return };

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, io};
 
-use crate::value::{Located, Text};
+use super::{codes, remote::RemoteReference};
+use crate::{
+    diagnostic::Code,
+    value::{Located, Text},
+};
 
 /// What somebody asks to load: the command line of Docker Compose, as values.
 #[derive(Clone, Debug, Default)]
@@ -79,6 +83,17 @@ pub enum FileKind {
     Other,
 }
 
+/// Why a remote part cannot be had.
+#[derive(Clone, Debug)]
+pub struct RemoteFailure {
+    /// What kind.
+    pub code: &'static Code,
+    /// Lower case; reads after "cannot read NAME:".
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
 /// How files are read. Paths are absolute and clean.
 pub trait Files {
     /// The bytes of a file.
@@ -93,6 +108,18 @@ pub trait Files {
     /// The path with all links resolved; itself where there is nothing.
     fn resolve(&self, path: &str) -> String {
         path.to_owned()
+    }
+
+    /// The directory that holds a remote part: the root of a repository at its revision, the files of an artifact.
+    ///
+    /// # Errors
+    /// When it cannot be had; here always, since nothing fetches it.
+    fn remote(&self, _reference: &RemoteReference) -> Result<String, RemoteFailure> {
+        Err(RemoteFailure {
+            code: &codes::REMOTE,
+            message: "nothing here fetches remote parts".to_owned(),
+            help: "fetch it first, and name the local copy".to_owned(),
+        })
     }
 }
 

@@ -10,26 +10,30 @@ use super::{
     merge::{self, merge},
     normalize::resolve_environment,
     paths::Resolver,
-    request::{Files, Skip, directory, join},
-    schema, unique,
+    remote::{self, RemotePlace, RemoteReference},
+    request::{Files as _, Skip, directory, join},
+    schema,
+    trees::{Fetched, Trees},
+    unique,
     variables::Variables,
 };
 use crate::{
     diagnostic::{Finding, Findings},
-    value::{FileRole, Masked, Origins, Spot},
+    value::{FileRole, Masked, Origins, Secrets, Spot},
     yaml::{self, Mapping, Scalar, Suspicion, Tag, Tree},
 };
 
 /// Everything that stays the same while one application is loaded.
 pub(super) struct Loader<'a> {
-    pub(super) files: &'a dyn Files,
+    pub(super) files: &'a Trees<'a>,
     pub(super) origins: Arc<Origins>,
+    pub(super) concealed: Arc<Secrets>,
     pub(super) skip: Skip,
     pub(super) home: Option<String>,
     /// What `-` reads.
     pub(super) standard_input: Option<&'a [u8]>,
-    /// Paths are shown as the user would write them: from this directory on.
-    pub(super) shown_from: String,
+    /// `COMPOSE_EXPERIMENTAL_GIT_REMOTE` and `COMPOSE_EXPERIMENTAL_OCI_REMOTE`, where they are set.
+    pub(super) switches: [Option<String>; 2],
     pub(super) findings: Findings,
     /// Documents by absolute path, as read, until the file takes its part in the model.
     pub(super) read: HashMap<String, Arc<Vec<yaml::Document>>>,
@@ -129,9 +133,7 @@ impl Resets {
 impl Loader<'_> {
     /// A path as the user would write it.
     pub(super) fn show(&self, path: &str) -> String {
-        path.strip_prefix(&self.shown_from)
-            .and_then(|rest| rest.strip_prefix('/'))
-            .map_or_else(|| path.to_owned(), str::to_owned)
+        self.files.show(path)
     }
 
     /// The documents of a file; `-` is standard input.
@@ -249,21 +251,56 @@ impl Loader<'_> {
         Ok((model, last))
     }
 
-    /// Where a path of `include` or `extends` leads, and the directory that paths in it start from.
-    pub(super) fn locate(path: &str, place: &Place, spot: Spot) -> Result<(String, String), Finding> {
-        if path.starts_with("oci://")
-            || path.contains("://")
-            || path.starts_with("git@")
-            || path.starts_with("github.com/")
-        {
-            return Err(Finding::new(&codes::REMOTE, Masked::words(format!("{path} is not a local file")), spot)
-                .help("fetch it first, and name the local copy"));
+    /// Where a path of `include` or `extends` leads, the directory that paths in it start from, and for what is
+    /// remote the root of its tree.
+    pub(super) fn locate(
+        &self,
+        path: &str,
+        place: &Place,
+        spot: Spot,
+    ) -> Result<(String, String, Option<String>), Finding> {
+        if let Some(reference) = RemoteReference::parse(path) {
+            if let Some(secret) = remote::credentials(path) {
+                self.concealed.conceal(secret.as_bytes(), reference.name(), spot.into());
+            }
+            let Fetched { file, root } = self.fetch(&reference, spot)?;
+            let base = directory(&file);
+            return Ok((file, base, Some(root)));
         }
         let absolute = join(&place.absolute, path);
+        if remote::looks_remote(path) && matches!(self.files.kind(&absolute), Ok(None)) {
+            return Err(remote::not_local(path, spot));
+        }
+        self.files.stays(&absolute, spot, &self.origins)?;
         let relative = relative_to(&place.absolute, &directory(&absolute));
-        Ok((absolute, relative))
+        Ok((absolute, relative, None))
+    }
+
+    /// The Compose file of a remote part, unless such parts are switched off.
+    pub(super) fn fetch(&self, reference: &RemoteReference, spot: Spot) -> Result<Fetched, Finding> {
+        let (kind, [git, oci]) = (reference.place(), &self.switches);
+        let (name, value) = match kind {
+            RemotePlace::Git(_) => (GIT_SWITCH, git),
+            RemotePlace::Artifact(_) => (OCI_SWITCH, oci),
+        };
+        let refused = |words: String, help: &'static str| {
+            Err(Finding::new(&codes::REMOTE, Masked::words(words), spot).help(help))
+        };
+        match value.as_deref().map(remote::switch) {
+            None | Some(Some(true)) => self.files.fetch(reference, spot),
+            Some(Some(false)) => {
+                let words = format!("{} is not read: {name} switches it off", reference.name());
+                refused(words, "unset the variable, or fetch the part first and name the local copy")
+            }
+            Some(None) => refused(format!("{name} is neither true nor false"), "set it to `true` or to `false`"),
+        }
     }
 }
+
+/// Switches repositories on and off.
+pub(super) const GIT_SWITCH: &str = "COMPOSE_EXPERIMENTAL_GIT_REMOTE";
+/// Switches artifacts on and off.
+pub(super) const OCI_SWITCH: &str = "COMPOSE_EXPERIMENTAL_OCI_REMOTE";
 
 /// A directory seen from another, as Go's `filepath.Rel`.
 pub(super) fn relative_to(from: &str, to: &str) -> String {

@@ -384,9 +384,11 @@ impl Run<'_> {
             if let Some(address) = &step.address {
                 self.event(step.carries.first(), What::Called(address.clone()));
             }
-            // From here on nobody knows whether it was written.
-            self.written |= step.call != Call::Wait;
-            writer.execute(step, self.release, self.seen, self.deployment.progress).await?;
+            let done = writer.execute(step, self.release, self.seen, self.deployment.progress).await;
+            // Who was kept out wrote nothing; else nobody knows.
+            let kept_out = matches!(&done, Err(failure) if failure.kind == FailureKind::Locked);
+            self.written |= step.call != Call::Wait && !kept_out;
+            done?;
             self.reached.insert(step.id, Condition::Exists);
             // Whoever renews the lock has to come to its turn, also where nothing is ever waited for.
             tokio::task::yield_now().await;

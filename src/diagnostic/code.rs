@@ -42,6 +42,7 @@ pub fn codes() -> impl Iterator<Item = &'static Code> {
         crate::compose::codes::ALL,
         crate::target::codes::ALL,
         crate::image::codes::ALL,
+        crate::remote::codes::ALL,
         crate::environment::codes::ALL,
     ];
     ROOMS.iter().flat_map(|room| room.iter().copied())

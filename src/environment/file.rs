@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use super::read::{Read, camel, join, keys, wrong};
 use crate::{
     diagnostic::{Finding, Findings},
-    target::{HostPaths, Ordering, Publish, SecretMode},
+    target::{Containerizer, HostPaths, Ordering, Publish, SecretMode},
     value::{Located, Masked, Name, Spot, Text},
     yaml::Tree,
 };
@@ -175,6 +175,25 @@ section! {
         url: Located<Name>,
         /// Group of all apps, absolute. Default: `/<application>-<environment>`.
         group: Located<Name>,
+        /// Certificate authority of the API, as a PEM file.
+        ca: Located<Name>,
+        /// What runs containers: `docker`, or `mesos`, which can mount secrets of the cluster. Default: `docker`.
+        container: Located<Containerizer>,
+        /// Container network that apps join, as `dcos`. Default: the bridge of their agent.
+        network: Located<Name>,
+        /// Address of a store that takes files by HTTP PUT and that agents fetch from: configs, files of the project,
+        /// and secrets with `secrets: inline`.
+        files: Located<Name>,
+        /// How secrets reach the apps. Default: `inline` on a live cluster, `reference` in files.
+        secrets: Located<SecretMode>,
+        /// What pulls images: address of an archive with `.docker/config.json`, or the path of a secret for `mesos`.
+        pull: Located<Name>,
+        /// Whether bind mounts of the agents' own paths are allowed.
+        host_paths: HostPaths,
+        /// Size of volumes that do not say otherwise.
+        volume_size: Located<Name>,
+        /// How long a deployment may take, in seconds. Default: 600.
+        deadline: Located<i64>,
     }
 
     /// A Docker Engine that `docker compose` runs the application on.

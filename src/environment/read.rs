@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use super::codes;
 use crate::{
     diagnostic::{Finding, Findings, nearest},
-    target::{HostPaths, Ordering, Publish, SecretMode},
+    target::{Containerizer, HostPaths, Ordering, Publish, SecretMode},
     value::{Located, Masked, Name, Spot, Text},
     yaml::{Scalar, Tree},
 };
@@ -136,6 +136,7 @@ words! {
     SecretMode { "inline" => Inline, "reference" => Reference }
     Ordering { "wait" => Wait, "initContainer" => InitContainer }
     HostPaths { "refuse" => Refuse, "allow" => Allow }
+    Containerizer { "docker" => Docker, "mesos" => Mesos }
 }
 
 /// Tells every key of a mapping that is not one of `known`, and gives the mapping.

@@ -11,7 +11,7 @@ use super::{
     read::{NOWHERE, Read as _},
 };
 use crate::{
-    compose::{FileKind, Files, Request, directory, join},
+    compose::{FileKind, Files, RemoteReference, Request, directory, join},
     diagnostic::{Finding, Findings, nearest},
     target::Dialect,
     value::{FileRole, Located, Masked, Name, Origins, Source, Text},
@@ -92,8 +92,8 @@ fn is_file(files: &dyn Files, path: &str) -> bool {
 pub fn find(flags: &Flags, here: &str, files: &dyn Files, origins: &Origins) -> Result<Known, Findings> {
     let start = match (&flags.project_directory, flags.files.iter().find(|path| *path != "-")) {
         (Some(path), _) => join(here, path),
-        (None, Some(path)) => directory(&join(here, path)),
-        (None, None) => here.to_owned(),
+        (None, Some(path)) if RemoteReference::parse(path).is_none() => directory(&join(here, path)),
+        _ => here.to_owned(),
     };
     let fixed = flags.project_directory.is_some() || !flags.files.is_empty();
     let mut at = start.clone();
@@ -244,7 +244,9 @@ fn request(
     here: &str,
     origins: &Origins,
 ) -> Request {
-    let at = |path: String| if path == "-" { path } else { join(&known.directory, &path) };
+    let at = |path: String| {
+        if path == "-" || RemoteReference::parse(&path).is_some() { path } else { join(&known.directory, &path) }
+    };
     let files = match (&known.settings.files, flags.files.is_empty()) {
         (Some(files), true) => plain(files).map(at).collect(),
         _ => flags.files.clone(),

@@ -1,7 +1,7 @@
 //! What translation goes by: an environment's settings in the words of the targets.
 
 use super::{
-    file::{Environment, Kubernetes},
+    file::{Environment, Kubernetes, Marathon},
     select::Selected,
 };
 use crate::{
@@ -50,7 +50,9 @@ impl Selected {
     /// The Compose project that everything on a host belongs to.
     pub fn compose_project(&self, project: &Name) -> Located<Name> {
         let written = self.environment.compose.as_ref().and_then(|compose| compose.project.clone());
-        written.unwrap_or_else(|| Located::new(slug(&self.usual_name(project), 100).into(), Spot::NOWHERE))
+        let flag = self.request.project_name.as_deref();
+        let usual = || compose_name(&flag.map_or_else(|| self.usual_name(project), str::to_owned));
+        written.unwrap_or_else(|| Located::new(usual(), Spot::NOWHERE))
     }
 
     /// The group that all apps stand in: absolute.
@@ -89,10 +91,17 @@ impl Selected {
                 stack: Some(self.stack(project)),
                 host_paths: environment.swarm.as_ref().and_then(|swarm| swarm.host_paths).unwrap_or_default(),
             },
-            marathon: MarathonSettings { group: Some(self.group(project)) },
+            marathon: marathon_settings(environment.marathon.clone().unwrap_or_default(), self.group(project)),
             compose: ComposeSettings { project: Some(self.compose_project(project)) },
         }
     }
+}
+
+/// By the rules of Docker Compose for project names, which allow `_`.
+fn compose_name(name: &str) -> Name {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c.to_ascii_lowercase() } else { '-' };
+    let name: String = name.chars().map(allowed).collect();
+    name.trim_start_matches(['-', '_']).into()
 }
 
 fn services(environment: &Environment) -> indexmap::IndexMap<Name, ServiceSettings> {
@@ -124,6 +133,20 @@ fn volumes(environment: &Environment) -> indexmap::IndexMap<Name, VolumeSettings
             (name.clone(), settings)
         })
         .collect()
+}
+
+fn marathon_settings(written: Marathon, group: Located<Name>) -> MarathonSettings {
+    MarathonSettings {
+        group: Some(group),
+        container: written.container,
+        network: written.network,
+        store: written.files,
+        secrets: written.secrets,
+        pull: written.pull,
+        host_paths: written.host_paths.unwrap_or_default(),
+        volume_size: written.volume_size,
+        deadline: written.deadline,
+    }
 }
 
 fn kubernetes_settings(

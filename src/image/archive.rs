@@ -1,4 +1,4 @@
-//! Archives of images: tar files of an OCI image layout, and what `docker save` writes.
+//! Archives of images: tar files of an OCI image layout, and what `docker save` writes, also compressed.
 #![allow(clippy::disallowed_methods, reason = "an archive is a file, and this is its reader")]
 
 use std::{
@@ -10,10 +10,17 @@ use std::{
 
 use serde_json::{Value as Json, json};
 
-use super::{Digest, Failure, codes, layout::reason};
+use super::{
+    Digest, Failure, codes,
+    compression::{self, Form},
+    layout::reason,
+};
 
 /// The most that a list of images or a configuration may hold, bytes.
 const LARGEST: u64 = 16 * 1024 * 1024;
+/// What of a compressed archive is kept as it is read, bytes: each file of at most this, and all of them.
+const HELD_EACH: u64 = 1024 * 1024;
+const HELD: u64 = 64 * 1024 * 1024;
 /// How many links in a row are followed.
 const MOST_LINKS: usize = 8;
 
@@ -31,8 +38,10 @@ pub(super) struct Archive {
 
 #[derive(Debug)]
 enum Entry {
-    /// Where in the file, and how long.
+    /// Where in what is unpacked, and how long.
     At(u64, u64),
+    /// The same of a compressed archive, with the digest, and with the content where that is short.
+    Packed { start: u64, length: u64, digest: Digest, content: Option<Vec<u8>> },
     /// Another name in the archive.
     Link(String),
 }
@@ -51,30 +60,18 @@ impl Archive {
                 .help("write it with `docker save`, or with `skopeo copy … oci-archive:FILE:NAME`")
         };
         let failed = |error: &io::Error| broken(&reason(error));
-        let mut file = File::open(path).map_err(|error| failed(&error))?;
-        let mut start = [0; 2];
-        if file.read_exact(&mut start).is_ok() && start == [0x1f, 0x8b] {
-            return Err(broken("it is compressed").help("unpack it first: `gunzip FILE`"));
-        }
-        file.rewind().map_err(|error| failed(&error))?;
-        let mut entries = HashMap::new();
-        let mut archive = tar::Archive::new(file);
-        for entry in archive.entries_with_seek().map_err(|error| failed(&error))? {
-            let entry = entry.map_err(|error| failed(&error))?;
-            let Some(name) = entry.path().ok().and_then(|name| clean("", &name.to_string_lossy())) else { continue };
-            let kind = entry.header().entry_type();
-            if kind.is_file() {
-                entries.insert(name, Entry::At(entry.raw_file_position(), entry.size()));
-            } else if kind.is_symlink() || kind.is_hard_link() {
-                let target = entry.link_name().ok().flatten().map(|target| target.to_string_lossy().into_owned());
-                let base = if kind.is_symlink() { name.rsplit_once('/').map_or("", |(base, _)| base) } else { "" };
-                if let Some(target) = target.and_then(|target| clean(base, &target)) {
-                    entries.insert(name, Entry::Link(target));
-                }
-            }
+        let file = || File::open(path).map_err(|error| failed(&error));
+        let (form, content) = compression::plain(file()?).map_err(|error| failed(&error))?;
+        let listed = if form == Form::Plain {
+            tar::Archive::new(file()?).entries_with_seek().and_then(|found| list(found, false))
+        } else {
+            tar::Archive::new(content).entries().and_then(|found| list(found, true))
+        };
+        let entries = listed.map_err(|error| failed(&error))?;
+        if entries.is_empty() {
+            return Err(broken("nothing is in it"));
         }
         Ok(Self { path: path.to_owned(), entries, parts: HashMap::new() })
-            .and_then(|archive| if archive.entries.is_empty() { Err(broken("nothing is in it")) } else { Ok(archive) })
     }
 
     /// A file in it.
@@ -86,6 +83,14 @@ impl Archive {
                     let mut file = File::open(&self.path)?;
                     file.seek(SeekFrom::Start(*start))?;
                     return Ok(Box::new(file.take(*length)));
+                }
+                Some(Entry::Packed { content: Some(content), .. }) => {
+                    return Ok(Box::new(io::Cursor::new(content.clone())));
+                }
+                Some(Entry::Packed { start, length, .. }) => {
+                    let (_, mut content) = compression::plain(File::open(&self.path)?)?;
+                    io::copy(&mut content.by_ref().take(*start), &mut io::sink())?;
+                    return Ok(Box::new(content.take(*length)));
                 }
                 Some(Entry::Link(target)) => name = target,
                 None => break,
@@ -100,6 +105,14 @@ impl Archive {
             Part::Named(name) => self.file(name),
             Part::Made(bytes) => Ok(Box::new(io::Cursor::new(bytes.clone()))),
         })
+    }
+
+    /// The digest of a file, and how long it is.
+    fn hashed(&self, name: &str) -> io::Result<(Digest, u64)> {
+        match self.entries.get(name) {
+            Some(Entry::Packed { length, digest, .. }) => Ok((digest.clone(), *length)),
+            _ => Digest::of_all(&mut self.file(name)?),
+        }
     }
 
     fn json(&self, name: &str) -> io::Result<(Json, Vec<u8>)> {
@@ -142,8 +155,7 @@ impl Archive {
                 let (digest, size) = if let Some(known) = layers.get(&layer) {
                     known.clone()
                 } else {
-                    let read = self.file(&layer).and_then(|mut file| Digest::of_all(&mut file));
-                    let read = read.map_err(|error| broken(&layer, &error))?;
+                    let read = self.hashed(&layer).map_err(|error| broken(&layer, &error))?;
                     layers.insert(layer.clone(), read.clone());
                     read
                 };
@@ -164,6 +176,41 @@ impl Archive {
         }
         Ok(Some(named))
     }
+}
+
+/// What is where in an archive. What is `packed` is read as it passes: it is reached later only from the start.
+fn list<R: Read>(found: tar::Entries<'_, R>, packed: bool) -> io::Result<HashMap<String, Entry>> {
+    let mut entries = HashMap::new();
+    let mut held = HELD;
+    for entry in found {
+        let mut entry = entry?;
+        let Some(name) = entry.path().ok().and_then(|name| clean("", &name.to_string_lossy())) else { continue };
+        let kind = entry.header().entry_type();
+        let (start, length) = (entry.raw_file_position(), entry.size());
+        if kind.is_file() && !packed {
+            entries.insert(name, Entry::At(start, length));
+        } else if kind.is_file() {
+            let mut content = None;
+            let digest = if length <= HELD_EACH.min(held) {
+                held -= length;
+                let mut bytes = Vec::new();
+                entry.read_to_end(&mut bytes)?;
+                let digest = Digest::of(&bytes);
+                content = Some(bytes);
+                digest
+            } else {
+                Digest::of_all(&mut entry)?.0
+            };
+            entries.insert(name, Entry::Packed { start, length, digest, content });
+        } else if kind.is_symlink() || kind.is_hard_link() {
+            let target = entry.link_name().ok().flatten().map(|target| target.to_string_lossy().into_owned());
+            let base = if kind.is_symlink() { name.rsplit_once('/').map_or("", |(base, _)| base) } else { "" };
+            if let Some(target) = target.and_then(|target| clean(base, &target)) {
+                entries.insert(name, Entry::Link(target));
+            }
+        }
+    }
+    Ok(entries)
 }
 
 /// A name in the archive; `None` for one that leads out of it.

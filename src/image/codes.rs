@@ -74,6 +74,10 @@ codes! {
     MANIFEST = "image-manifest", "the manifest cannot be used",
         "The registry has something under this name that is no image of OCI or of Docker's second schema, or is not \
          what it claims to be. Push the image again with a current tool.";
+    /// Not the artifact that is wanted.
+    ARTIFACT = "artifact-type", "the artifact is of another type",
+        "A reference `oci://…` names an application that was published with `docker compose publish`, and the registry \
+         has something else under this name: an image, or an artifact of another program. Correct the name or the tag.";
     /// The platform does not exist.
     PLATFORM = "image-platform", "the image does not exist for the platform",
         "The service asks for a platform that the image was not built for. The message lists the platforms that \

@@ -106,6 +106,22 @@ pub fn lock(document: &mut Json, pinned: &Pinned, directory: &str, build: bool) 
     }
 }
 
+/// Takes out what would make Docker Compose choose services once more: they are chosen.
+pub fn activate(document: &mut Json) {
+    for (_, service) in entries(document, "services") {
+        if let Json::Object(service) = service {
+            service.remove("profiles");
+        }
+    }
+}
+
+/// The variables that configs and secrets take their contents from.
+pub fn variables(document: &Json) -> Vec<String> {
+    let sections = ["configs", "secrets"].into_iter().filter_map(|section| document.get(section)?.as_object());
+    let named = sections.flatten().filter_map(|(_, part)| part.get("environment")?.as_str());
+    named.map(str::to_owned).collect()
+}
+
 /// Puts the variable that it comes from in the place of each concealed secret, and gives the names.
 pub fn name_secrets(document: &mut Json, secrets: &[(String, Box<str>)]) -> Vec<String> {
     let mut used = Vec::new();

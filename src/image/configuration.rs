@@ -1,8 +1,10 @@
 //! What an image says about how it runs: the part of its configuration that translation needs.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value as Json;
+
+use super::Account;
 
 /// What translation needs of an image's configuration: what a service that does not say otherwise does.
 /// Lists are in the image's order where it means something, and sorted where it does not.
@@ -12,6 +14,9 @@ pub struct ImageConfiguration {
     pub exposed_ports: Vec<(u16, Box<str>)>,
     /// `User`: `user[:group]`.
     pub user: Option<Box<str>>,
+    /// Users that somebody names, this one and those of services, by number; `None` where the image does not
+    /// say. Filled from the layers, as the configuration itself has only names.
+    pub user_ids: BTreeMap<Box<str>, Option<Account>>,
     /// `Entrypoint`.
     pub entrypoint: Vec<Box<str>>,
     /// `Cmd`.
@@ -90,6 +95,7 @@ impl ImageConfiguration {
             exposed_ports,
             healthcheck,
             user: text("User"),
+            user_ids: BTreeMap::new(),
             entrypoint: words(config.get("Entrypoint")).unwrap_or_default(),
             command: words(config.get("Cmd")).unwrap_or_default(),
             stop_signal: text("StopSignal"),

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Digest, ImageConfiguration, ImageHealthcheck, Kind, Platform, Reference, codes, configuration::exposed_port,
+    Account, Digest, ImageConfiguration, ImageHealthcheck, Kind, Platform, Reference, codes,
+    configuration::exposed_port,
 };
 use crate::{
     compose::units,
@@ -16,6 +17,8 @@ use crate::{
 
 /// The version of the format that is written, and the only one read.
 const VERSION: i64 = 1;
+/// The numbers of a user that the image does not have.
+const UNKNOWN: &str = "none";
 const HEADING: &str =
     "# What every image reference stands for. Written by `transship lock`; keep it under version control.\n";
 
@@ -111,6 +114,7 @@ fn configuration_to_json(configuration: &ImageConfiguration) -> Json {
         exposed_ports,
         healthcheck,
         user,
+        user_ids,
         entrypoint,
         command,
         stop_signal,
@@ -125,6 +129,11 @@ fn configuration_to_json(configuration: &ImageConfiguration) -> Json {
     };
     let text = |text: &Option<Box<str>>| text.as_deref().map(Json::from);
     put("user", text(user));
+    let ids: Map<String, Json> = user_ids
+        .iter()
+        .map(|(name, id)| (name.to_string(), id.map_or_else(|| UNKNOWN.to_owned(), |id| id.to_string()).into()))
+        .collect();
+    put("userIds", (!ids.is_empty()).then_some(Json::Object(ids)));
     put("workingDirectory", text(working_directory));
     put("entrypoint", (!entrypoint.is_empty()).then(|| json!(entrypoint)));
     put("command", (!command.is_empty()).then(|| json!(command)));
@@ -196,7 +205,13 @@ impl Reader {
             }
         }
         for (key, tree) in self.entries(entries.get("includes"), "includes") {
-            if let Some(at) = self.text(Some(tree), key, tree.spot) {
+            let artifact = key.starts_with("oci://");
+            let proper = |text: &str| match artifact {
+                true => Digest::parse(text).is_ok(),
+                false => text.len() == 40 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')),
+            };
+            let at = self.parsed(Some(tree), key, tree.spot, |text| proper(text).then(|| text.into()));
+            if let Some(at) = at {
                 lock.includes.insert(key.into(), at);
             }
         }
@@ -252,6 +267,7 @@ impl Reader {
             entries,
             &[
                 "user",
+                "userIds",
                 "workingDirectory",
                 "entrypoint",
                 "command",
@@ -267,6 +283,14 @@ impl Reader {
         };
         let (user, working_directory, stop_signal) =
             (optional("user"), optional("workingDirectory"), optional("stopSignal"));
+        let mut user_ids = BTreeMap::new();
+        for (name, tree) in self.entries(entries.get("userIds"), "userIds") {
+            let id = self.parsed(Some(tree), "userIds", tree.spot, |text| match text {
+                UNKNOWN => Some(None),
+                text => Account::parse(text).map(Some),
+            });
+            user_ids.extend(id.map(|id| (name.into(), id)));
+        }
         let exposed_ports = self
             .items(entries.get("exposedPorts"))
             .iter()
@@ -279,6 +303,7 @@ impl Reader {
         Some(ImageConfiguration {
             exposed_ports,
             user,
+            user_ids,
             working_directory,
             stop_signal,
             entrypoint: words("entrypoint").unwrap_or_default(),
@@ -387,7 +412,8 @@ mod tests {
                 retries: Some(3),
                 ..ImageHealthcheck::default()
             }),
-            user: Some("999".into()),
+            user: Some("postgres".into()),
+            user_ids: BTreeMap::from([("postgres".into(), Account::parse("999:999")), ("nobody:video".into(), None)]),
             entrypoint: vec!["docker-entrypoint.sh".into()],
             command: vec!["postgres".into()],
             stop_signal: Some("SIGINT".into()),
@@ -422,7 +448,10 @@ images:
     - linux/arm64
     configuration:
       linux/amd64:
-        user: "999"
+        user: postgres
+        userIds:
+          "nobody:video": none
+          postgres: 999:999
         entrypoint:
         - docker-entrypoint.sh
         command:

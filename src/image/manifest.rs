@@ -51,8 +51,18 @@ impl Kind {
 pub(super) enum Manifest {
     /// The manifests of an index with their platforms, attestations left out.
     Index(Vec<(Platform, Digest)>),
-    /// The configuration of a single image.
-    Image(Digest),
+    /// A single image: its configuration and its layers, the lowest first.
+    Image(Digest, Vec<Layer>),
+}
+
+/// A layer of an image.
+#[derive(Clone, Debug)]
+pub(super) struct Layer {
+    pub(super) digest: Digest,
+    /// As it is sent, bytes.
+    pub(super) size: u64,
+    /// Whether it is kept where nobody should look: layers that may not be handed on.
+    pub(super) elsewhere: bool,
 }
 
 impl Manifest {
@@ -86,11 +96,19 @@ impl Manifest {
                     return Err(Failure::manifest("it claims to be an index and an image at once"));
                 }
                 let config = json.get("config").ok_or_else(|| Failure::manifest("it names no configuration"))?;
-                digest_of(config).map(Self::Image)
+                let layers = json.get("layers").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
+                let layers = layers.iter().map(layer).collect::<Result<_, _>>()?;
+                digest_of(config).map(|config| Self::Image(config, layers))
             }
             None => Err(Failure::manifest("its media type is not that of an image")),
         }
     }
+}
+
+fn layer(json: &Json) -> Result<Layer, Failure> {
+    let elsewhere = json.get("urls").and_then(Json::as_array).is_some_and(|urls| !urls.is_empty());
+    let size = json.get("size").and_then(Json::as_u64).unwrap_or(u64::MAX);
+    Ok(Layer { digest: digest_of(json)?, size, elsewhere })
 }
 
 /// A manifest of an index; `None` for attestations and what names no platform.

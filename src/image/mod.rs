@@ -2,9 +2,12 @@
 //!
 //! [`pin`](fn@pin) is the only maker of [`Pinned`], and nothing else can be translated.
 
+mod accounts;
 mod archive;
+pub(crate) mod artifact;
 pub(crate) mod codes;
 pub mod compose_files;
+mod compression;
 mod configuration;
 mod digest;
 mod failure;
@@ -23,6 +26,7 @@ mod source;
 mod upstream;
 mod uses;
 
+pub use accounts::Account;
 pub use configuration::{ImageConfiguration, ImageHealthcheck};
 pub use digest::{Digest, ParseDigestError};
 pub use failure::Failure;

@@ -1,20 +1,23 @@
 //! Pinning: every image of a project to the digest that runs.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use futures_util::{StreamExt as _, stream};
 use indexmap::IndexMap;
 
 use super::{
-    Additional, Digest, Failure, ImageSettings, Lock, LockedImage, Pinned, PinnedImage, Platform, Reference,
+    Additional, Digest, Failure, ImageSettings, Kind, Lock, LockedImage, Pinned, PinnedImage, Platform, Reference,
     Registries, codes,
-    source::{Layouts, Source, is_complete},
+    source::{Layouts, Source, Wanted, is_complete, knows_users},
     uses::{self, Use},
 };
 use crate::{
     compose::model::Project,
     diagnostic::{Finding, Findings},
-    value::{Masked, Name},
+    value::{Located, Masked, Name, Spot},
 };
 
 /// How many images are resolved at a time. Each registry has its own, lower limit; with more images than places
@@ -22,14 +25,18 @@ use crate::{
 const AT_A_TIME: usize = 256;
 
 /// What may be asked for, and what of the lock is kept.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum PinMode {
     /// Only the lock counts: what it lacks is an error, and nothing is asked.
     Locked,
     /// As [`Missing`](Self::Missing), from layouts alone: no network.
     Offline,
     /// What the lock lacks is resolved; what it has stays.
+    #[default]
     Missing,
+    /// As [`Offline`](Self::Offline), and what is unknown still gets a digest that nothing has: to look at what
+    /// carries to a target, never for what is to run.
+    Presumed,
     /// The images of these services are resolved anew, or all without a list.
     Update(Option<BTreeSet<Name>>),
 }
@@ -95,7 +102,7 @@ pub enum LockChangeKind {
 struct Image<'a> {
     reference: Reference,
     uses: Vec<&'a Use>,
-    wanted: Vec<Platform>,
+    wanted: Wanted,
 }
 
 /// Pins every image of a project. Fails with all that is wrong at once, and then nothing has changed.
@@ -109,11 +116,14 @@ pub async fn pin(request: Request<'_>) -> Result<Resolution, Findings> {
     for (key, image) in &images {
         let known = lock.images.get(&**key);
         let keep = !updates(request.mode, image);
-        if keep && known.is_some_and(|known| is_complete(known, &image.wanted)) {
+        if keep && known.is_some_and(|known| is_enough(known, image, request)) {
             continue;
         }
         match source(request, image, known, &mut layouts) {
             Ok(source) => open.push((key.clone(), image, source, known.cloned(), keep)),
+            Err(_) if *request.mode == PinMode::Presumed => {
+                lock.images.insert(key.clone(), presumed(&written(image, known)));
+            }
             Err(failure) => findings.push(uses::finding(&image.uses, &failure)),
         }
     }
@@ -131,6 +141,9 @@ pub async fn pin(request: Request<'_>) -> Result<Resolution, Findings> {
                     changes.push(LockChange { reference: key.clone(), kind });
                 }
                 lock.images.insert(key, found);
+            }
+            Err(_) if *request.mode == PinMode::Presumed => {
+                lock.images.insert(key, presumed(&written(image, known.as_ref())));
             }
             Err(failure) => findings.push(uses::finding(&image.uses, &failure)),
         }
@@ -173,31 +186,41 @@ fn images<'a>(uses: &'a [Use], request: Request<'_>, findings: &mut Findings) ->
                 let image = images.entry(key.into()).or_insert_with(|| Image {
                     reference,
                     uses: Vec::new(),
-                    wanted: Vec::new(),
+                    wanted: Wanted::default(),
                 });
                 image.uses.push(one);
                 match &one.platform {
-                    Some(platform) => image.wanted.push(platform.value.clone()),
-                    None => image.wanted.extend_from_slice(request.platforms),
+                    Some(platform) => image.wanted.platforms.push(platform.value.clone()),
+                    None => image.wanted.platforms.extend_from_slice(request.platforms),
                 }
+                image.wanted.users.extend(one.user.clone());
             }
         }
     }
     for image in images.values_mut() {
+        let wanted = &mut image.wanted.platforms;
         // Some use wants a platform and some do not say: those have the usual one.
-        if request.platforms.is_empty()
-            && image.uses.iter().any(|one| one.platform.is_none())
-            && !image.wanted.is_empty()
-        {
-            image.wanted.push(Platform::usual());
+        if request.platforms.is_empty() && image.uses.iter().any(|one| one.platform.is_none()) && !wanted.is_empty() {
+            wanted.push(Platform::usual());
         }
-        image.wanted.sort();
-        image.wanted.dedup();
+        wanted.sort();
+        wanted.dedup();
     }
     for (failure, uses) in refused.values() {
         findings.push(uses::finding(uses, failure));
     }
     images
+}
+
+/// Whether nobody needs to be asked about an image. The numbers of users are had where there is somebody to ask;
+/// nothing fails for want of them.
+fn is_enough(known: &LockedImage, image: &Image<'_>, request: Request<'_>) -> bool {
+    let asks = match request.mode {
+        PinMode::Locked => false,
+        PinMode::Offline | PinMode::Presumed => request.settings.is_local(&image.reference),
+        PinMode::Missing | PinMode::Update(_) => true,
+    };
+    is_complete(known, &image.wanted.platforms) && (!asks || knows_users(known, &image.wanted))
 }
 
 fn updates(mode: &PinMode, image: &Image<'_>) -> bool {
@@ -219,12 +242,12 @@ fn source<'a>(
     if *request.mode == PinMode::Locked {
         let message = match known {
             None => "the lock does not hold it".to_owned(),
-            Some(_) => format!("the lock does not hold its configuration for {}", list(&image.wanted)),
+            Some(_) => format!("the lock does not hold its configuration for {}", list(&image.wanted.platforms)),
         };
         return Err(Failure::new(&codes::NOT_LOCKED, message).help("run `transship lock`"));
     }
     let source = Source::of(&image.reference, request.settings, request.registries, layouts)?;
-    if *request.mode == PinMode::Offline && matches!(source, Source::Registry(_)) {
+    if matches!(request.mode, PinMode::Offline | PinMode::Presumed) && matches!(source, Source::Registry(_)) {
         return Err(Failure::new(
             &codes::NOT_LOCKED,
             "the lock does not hold all of it, and without network no registry is asked",
@@ -232,6 +255,17 @@ fn source<'a>(
         .help("run `transship lock` where there is a network"));
     }
     Ok(source)
+}
+
+/// An image of which nothing is known.
+fn presumed(written: &str) -> LockedImage {
+    LockedImage {
+        written: written.into(),
+        digest: Located::new(Digest::of(b""), Spot::NOWHERE),
+        kind: Kind::Manifest,
+        platforms: Vec::new(),
+        configuration: BTreeMap::new(),
+    }
 }
 
 /// The form that the lock shows: the one it has, while anybody still writes it so.

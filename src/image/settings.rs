@@ -60,6 +60,11 @@ impl ImageSettings {
         self.longest(&reference.name(), |kind| !matches!(kind, SourceKind::Registry { .. }))
     }
 
+    /// Whether an image comes out of files.
+    pub(super) fn is_local(&self, reference: &Reference) -> bool {
+        self.source(reference).is_some_and(|rule| matches!(rule.kind, SourceKind::Layout(_)))
+    }
+
     /// How a registry is reached, by its host or by host and repository.
     pub(super) fn registry(&self, name: &str) -> Option<&SourceRule> {
         self.longest(name, |kind| matches!(kind, SourceKind::Registry { .. }))

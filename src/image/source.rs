@@ -1,16 +1,28 @@
 //! Where an image is looked for, and what is learnt of it there.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use serde_json::Value as Json;
 
 use super::{
     Digest, Failure, ImageConfiguration, ImageSettings, Kind, Layout, LockedImage, Platform, Reference, Registries,
-    SourceKind,
-    manifest::{self, Manifest},
+    SourceKind, accounts,
+    manifest::{self, Layer, Manifest},
     registry::Bytes,
 };
 use crate::value::Located;
+
+/// What is to be known of an image.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wanted {
+    /// Platforms whose configuration counts; none means the usual one.
+    pub(super) platforms: Vec<Platform>,
+    /// Users by name, beside the image's own.
+    pub(super) users: BTreeSet<Box<str>>,
+}
 
 /// Layouts that were opened, each once.
 pub(super) type Layouts = BTreeMap<PathBuf, Result<Layout, Failure>>;
@@ -94,14 +106,30 @@ impl Source<'_> {
         serde_json::from_slice(&bytes).map_err(|_| Failure::manifest("its configuration is not JSON"))
     }
 
-    /// What a reference stands for, with the configuration of every platform in `wanted`; an empty list
-    /// means the usual one. `known` is what the lock has: its digest is kept when `keep`, and what it says
+    /// The configuration of one platform, with the numbers of its users.
+    async fn described(
+        &self,
+        reference: &Reference,
+        blob: &Json,
+        layers: &[Layer],
+        wanted: &Wanted,
+    ) -> Result<ImageConfiguration, Failure> {
+        let mut configuration = ImageConfiguration::from_blob(blob);
+        let named: BTreeSet<Box<str>> = named(&configuration, wanted).map(Into::into).collect();
+        if !named.is_empty() {
+            let users = named.iter().map(|user| &**user);
+            configuration.user_ids = accounts::read(self, reference, layers, users).await?;
+        }
+        Ok(configuration)
+    }
+
+    /// What a reference stands for, with what is `wanted` of it. `known` is what the lock has: its digest is kept when `keep`, and what it says
     /// is not asked for again while the digest is the same.
     pub(super) async fn resolve(
         &self,
         written: &str,
         reference: &Reference,
-        wanted: &[Platform],
+        wanted: &Wanted,
         known: Option<&LockedImage>,
         keep: bool,
     ) -> Result<LockedImage, Failure> {
@@ -111,27 +139,28 @@ impl Source<'_> {
             _ => self.digest(reference).await?,
         };
         let known = known.filter(|known| known.digest.value == digest);
-        if let Some(known) = known.filter(|known| is_complete(known, wanted)) {
+        if let Some(known) = known.filter(|known| is_complete(known, &wanted.platforms) && knows_users(known, wanted)) {
             return Ok(LockedImage { written: written.into(), ..known.clone() });
         }
         let mut configuration = known.map(|known| known.configuration.clone()).unwrap_or_default();
         let (kind, platforms) = match self.manifest(reference, &digest).await? {
-            Manifest::Image(config) => {
+            Manifest::Image(config, layers) => {
                 let blob = self.configuration(reference, &config).await?;
                 let platform = manifest::platform_of(&blob);
-                configuration = platform.iter().map(|p| (p.clone(), ImageConfiguration::from_blob(&blob))).collect();
+                let described = self.described(reference, &blob, &layers, wanted).await?;
+                configuration = platform.iter().map(|p| (p.clone(), described.clone())).collect();
                 (Kind::Manifest, platform.into_iter().collect())
             }
             Manifest::Index(entries) => {
-                for (platform, child) in chosen(&entries, wanted) {
-                    if configuration.contains_key(platform) {
+                for (platform, child) in chosen(&entries, &wanted.platforms) {
+                    if configuration.get(platform).is_some_and(|known| unknown(known, wanted).is_empty()) {
                         continue;
                     }
-                    let Manifest::Image(config) = self.manifest(reference, child).await? else {
+                    let Manifest::Image(config, layers) = self.manifest(reference, child).await? else {
                         return Err(Failure::manifest("its index leads to another index"));
                     };
                     let blob = self.configuration(reference, &config).await?;
-                    configuration.insert(platform.clone(), ImageConfiguration::from_blob(&blob));
+                    configuration.insert(platform.clone(), self.described(reference, &blob, &layers, wanted).await?);
                 }
                 let mut platforms: Vec<Platform> = entries.into_iter().map(|(platform, _)| platform).collect();
                 platforms.sort();
@@ -152,6 +181,21 @@ pub(super) fn is_complete(image: &LockedImage, wanted: &[Platform]) -> bool {
     wanted.iter().all(|wanted| {
         !image.platforms.iter().any(|platform| platform.serves(wanted)) || image.configuration(Some(wanted)).is_some()
     })
+}
+
+/// Whether a locked image says of its users all that is asked of it.
+pub(super) fn knows_users(image: &LockedImage, wanted: &Wanted) -> bool {
+    image.configuration.values().all(|configuration| unknown(configuration, wanted).is_empty())
+}
+
+/// The users that are names, the image's own and those that are asked for.
+fn named<'a>(configuration: &'a ImageConfiguration, wanted: &'a Wanted) -> impl Iterator<Item = &'a str> {
+    let users = configuration.user.iter().chain(&wanted.users).map(|user| &**user);
+    users.filter(|user| accounts::is_named(user))
+}
+
+fn unknown<'a>(configuration: &'a ImageConfiguration, wanted: &'a Wanted) -> Vec<&'a str> {
+    named(configuration, wanted).filter(|user| !configuration.user_ids.contains_key(*user)).collect()
 }
 
 /// The manifests whose configuration counts.

@@ -21,6 +21,8 @@ pub(super) struct Use {
     pub(super) spot: Spot,
     /// The platform that is asked for.
     pub(super) platform: Option<Located<Platform>>,
+    /// Whom it runs as, where somebody says so.
+    pub(super) user: Option<Name>,
 }
 
 /// An image that no Compose file names: one that a target adds, as for waiting init containers.
@@ -37,10 +39,10 @@ pub struct Additional {
 pub(super) fn of(project: &Project, additional: &[Additional], findings: &mut Findings) -> Vec<Use> {
     let mut collector = Collector { uses: Vec::new(), findings };
     for (name, service) in &project.services {
-        collector.container(&format!("services.{name}"), name, &service.value, None, service.spot);
+        collector.container(&format!("services.{name}"), name, &service.value, (None, None), service.spot);
     }
     for (name, job) in &project.jobs {
-        collector.container(&format!("jobs.{name}"), name, &job.value.container, None, job.spot);
+        collector.container(&format!("jobs.{name}"), name, &job.value.container, (None, None), job.spot);
     }
     let mut uses = collector.uses;
     uses.extend(additional.iter().map(|additional| Use {
@@ -49,6 +51,7 @@ pub(super) fn of(project: &Project, additional: &[Additional], findings: &mut Fi
         written: additional.reference.value.clone(),
         spot: additional.reference.spot,
         platform: None,
+        user: None,
     }));
     uses
 }
@@ -70,9 +73,11 @@ impl Collector<'_> {
         path: &str,
         owner: &Name,
         container: &Service,
-        inherited: Option<&Located<Platform>>,
+        (inherited, user): (Option<&Located<Platform>>, Option<&Name>),
         spot: Spot,
     ) {
+        let own = container.user.as_ref().and_then(|user| user.value.plain()).filter(|user| !user.is_empty());
+        let user: Option<Name> = own.map(Into::into).or_else(|| user.cloned());
         let platform = match &container.platform {
             None => inherited.cloned(),
             Some(text) => {
@@ -87,7 +92,7 @@ impl Collector<'_> {
         };
         match (&container.image, &container.build) {
             (Some(image), _) if !image.value.is_empty() => {
-                self.image(format!("{path}.image"), owner, image, platform.as_ref());
+                self.image(format!("{path}.image"), owner, image, platform.as_ref(), user.as_ref());
             }
             (_, Some(build)) => {
                 let spot = if build.spot.is_somewhere() { build.spot } else { spot };
@@ -103,7 +108,7 @@ impl Collector<'_> {
         self.mounts(path, owner, container.volumes.as_ref(), platform.as_ref());
         for (index, hook) in container.pre_start.iter().flat_map(items) {
             let path = format!("{path}.pre_start[{index}]");
-            self.container(&path, owner, &hook.value.container, platform.as_ref(), hook.spot);
+            self.container(&path, owner, &hook.value.container, (platform.as_ref(), user.as_ref()), hook.spot);
         }
     }
 
@@ -117,12 +122,19 @@ impl Collector<'_> {
         for (index, mount) in mounts.into_iter().flat_map(items) {
             let kind = mount.value.kind.as_ref().and_then(|kind| kind.value.plain());
             if let (Some("image"), Some(source)) = (kind, &mount.value.source) {
-                self.image(format!("{path}.volumes[{index}].source"), owner, source, platform);
+                self.image(format!("{path}.volumes[{index}].source"), owner, source, platform, None);
             }
         }
     }
 
-    fn image(&mut self, path: String, owner: &Name, written: &Located<Text>, platform: Option<&Located<Platform>>) {
+    fn image(
+        &mut self,
+        path: String,
+        owner: &Name,
+        written: &Located<Text>,
+        platform: Option<&Located<Platform>>,
+        user: Option<&Name>,
+    ) {
         if let Some(text) = written.value.plain() {
             self.uses.push(Use {
                 path: path.into(),
@@ -130,6 +142,7 @@ impl Collector<'_> {
                 written: text.into(),
                 spot: written.spot,
                 platform: platform.cloned(),
+                user: user.cloned(),
             });
             return;
         }

@@ -336,7 +336,7 @@ impl<'a> Builder<'a> {
             Mutability::InPlace => Action::Update,
             Mutability::Never => {
                 self.block(resource, address, Refusal::Immutable(paths));
-                let data = resource.life == Life::Data || self.target.holds_data(address);
+                let data = resource.life == Life::Data || self.target.holds_data(address, &live.body);
                 Action::Keep { why: if data { "it cannot be changed, and holds data" } else { "it cannot be changed" } }
             }
             Mutability::Replace { .. } if resource.life == Life::Data => {
@@ -469,8 +469,10 @@ impl<'a> Builder<'a> {
                 continue;
             }
             let recorded = self.seen.history.current.as_ref().and_then(|record| record.resources.get(&key));
-            let data =
-                recorded.map_or_else(|| self.target.holds_data(&live.address), |recorded| recorded.life == Life::Data);
+            let data = recorded.map_or_else(
+                || self.target.holds_data(&live.address, &live.body),
+                |recorded| recorded.life == Life::Data,
+            );
             let successor = self.release().resources.get(&key);
             let held = self.seen.live.values().find(|other| {
                 other.references.contains(&live.address)
@@ -478,7 +480,7 @@ impl<'a> Builder<'a> {
                     && wanted.contains(&other.address)
             });
             let before = self.target.canonical(&live.address, live.body.clone());
-            let action = if data || self.target.holds_data(&live.address) {
+            let action = if data || self.target.holds_data(&live.address, &live.body) {
                 Action::Keep { why: "it holds data" }
             } else if held.is_some() {
                 Action::Keep { why: "something that runs, or could be returned to, refers to it" }

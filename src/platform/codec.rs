@@ -1,5 +1,7 @@
 //! Between bodies and the JSON that places speak. One of the two rooms that may read secret bytes.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use serde_json::Value as Json;
 
@@ -128,6 +130,91 @@ pub(super) fn registry_authorization(config: &Text) -> Option<String> {
         fields.insert("password".to_owned(), Json::from(password));
     }
     Some(base64::engine::general_purpose::URL_SAFE.encode(Json::Object(fields).to_string()))
+}
+
+/// A body as JSON for a program that replaces variables itself: secret parts as `${NAME}`, and what those stand for in
+/// `variables`; dollar signs that mean nothing are doubled.
+pub fn encode_named(
+    node: &Node,
+    release: &Release,
+    variables: &mut BTreeMap<String, String>,
+) -> Result<Json, Unresolved> {
+    Ok(match &node.value {
+        Value::Text(text) => {
+            let mut written = String::new();
+            for (piece, mark) in text.pieces() {
+                if mark.and_then(|(_, secret)| secret).is_some() {
+                    let known = variables.iter().find(|(_, value)| *value == piece).map(|(name, _)| name.clone());
+                    let name = known.unwrap_or_else(|| format!("TRANSSHIP_SECRET_{}", variables.len() + 1));
+                    written.push_str(&format!("${{{name}}}"));
+                    variables.insert(name, piece.to_owned());
+                } else {
+                    written.push_str(&piece.replace('$', "$$"));
+                }
+            }
+            Json::from(written)
+        }
+        Value::List(items) => {
+            let items = items.iter().map(|item| encode_named(item, release, variables));
+            items.collect::<Result<Vec<_>, _>>()?.into()
+        }
+        Value::Map(entries) => {
+            let mut map = serde_json::Map::with_capacity(entries.len());
+            for (key, child) in entries {
+                if !matches!(child.value, Value::Theirs(None)) {
+                    map.insert(key.to_string(), encode_named(child, release, variables)?);
+                }
+            }
+            map.into()
+        }
+        Value::Theirs(Some(inner)) => encode_named(inner, release, variables)?,
+        _ => encode(node, release)?,
+    })
+}
+
+/// The bytes that a leaf holds, for a place that takes files.
+pub(super) fn bytes(node: &Node, secrets: &Secrets) -> Vec<u8> {
+    let right = Exposure::granted();
+    match &node.value {
+        Value::Text(text) => text.expose(&right).as_bytes().to_vec(),
+        Value::Bytes(id) => secrets.expose(*id, &right),
+        _ => Vec::new(),
+    }
+}
+
+/// Puts `${NAME}` in the place of every concealed part of a document, for a program that replaces variables itself;
+/// gives the variables to start it with.
+pub fn reveal(document: &mut Json, secrets: &Secrets) -> BTreeMap<String, String> {
+    let known: Vec<Revealed> = secrets
+        .shown(&Exposure::granted())
+        .into_iter()
+        .enumerate()
+        .map(|(number, (shown, bytes))| Revealed { shown, name: format!("TRANSSHIP_SECRET_{}", number + 1), bytes })
+        .collect();
+    let mut used = BTreeMap::new();
+    reveal_in(document, &known, &mut used);
+    used
+}
+
+/// A secret, and the variable that stands for it.
+struct Revealed {
+    shown: String,
+    name: String,
+    bytes: Vec<u8>,
+}
+
+fn reveal_in(json: &mut Json, known: &[Revealed], used: &mut BTreeMap<String, String>) {
+    match json {
+        Json::String(text) if text.contains('‹') => {
+            for one in known.iter().filter(|one| text.contains(one.shown.as_str())).collect::<Vec<_>>() {
+                *text = text.replace(one.shown.as_str(), &format!("${{{}}}", one.name));
+                used.insert(one.name.clone(), String::from_utf8_lossy(&one.bytes).into_owned());
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(|item| reveal_in(item, known, used)),
+        Json::Object(entries) => entries.values_mut().for_each(|value| reveal_in(value, known, used)),
+        _ => {}
+    }
 }
 
 /// JSON that a place answered, as a body without sources. Strings that hold known secrets are concealed by

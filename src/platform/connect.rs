@@ -6,13 +6,16 @@ use super::{
     Failure, FailureKind, Platform,
     cluster::{Cluster, ClusterSettings, Patience},
     directory::Directory,
+    host::{Host, HostSettings},
+    marathon::{self, MarathonAccess, MarathonPlace},
     swarm::{self, Swarm},
 };
 use crate::{
+    compose::join,
     engine::{self, Address, Engine},
-    environment::{Destination, EngineName, Selected},
+    environment::{Destination, EngineName, Marathon, Selected},
     image::Registries,
-    value::{Masked, Name, Secrets},
+    value::{Located, Masked, Name, Secrets},
 };
 
 /// What connecting needs beside the environment.
@@ -61,9 +64,27 @@ pub async fn connect(
                 swarm::Patience::default(),
             )))
         }
-        Destination::Host(_) | Destination::Marathon { .. } => {
-            let words = format!("{} cannot be reached yet", selected.dialect.title());
-            Err(Failure::new(FailureKind::Other, Masked::words(words)))
+        Destination::Host(engine) => {
+            let settings = HostSettings {
+                engine: engine.clone(),
+                project: selected.compose_project(project).value,
+                variables: selected.request.environment.clone(),
+            };
+            Ok(Box::new(Host::new(settings, Arc::clone(means.concealed))?))
+        }
+        Destination::Marathon { url } => {
+            let marathon = selected.environment.marathon.as_ref();
+            let named =
+                |part: fn(&Marathon) -> Option<&Located<Name>>| marathon.and_then(part).map(|name| &*name.value);
+            let access = MarathonAccess {
+                url: url.to_string(),
+                token: marathon::token(url, means.variable),
+                ca: named(|one| one.ca.as_ref()).map(|path| PathBuf::from(join(&selected.directory, path))),
+                group: selected.group(project).value.to_string(),
+                store: named(|one| one.files.as_ref()).map(str::to_owned),
+                patience: marathon::Patience::default(),
+            };
+            Ok(Box::new(MarathonPlace::connect(access, Arc::clone(means.concealed))?))
         }
     }
 }

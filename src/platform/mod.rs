@@ -4,13 +4,16 @@ pub mod cluster;
 mod codec;
 mod connect;
 pub mod directory;
+pub mod host;
+pub mod marathon;
 mod observation;
 pub mod swarm;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-pub use codec::{Unresolved, decode, encode, encode_onto};
+pub use codec::{Unresolved, decode, encode, encode_named, encode_onto, reveal};
 pub use connect::{Means, connect};
+pub use host::{DockerCompose, Fed, Invocation, reads_input, subcommand};
 pub use observation::{
     DestinationId, History, Identity, Live, Observation, Owner, Preview, Reason, Refusal, RevisionHead, RevisionState,
     State, Token, UnderWay,

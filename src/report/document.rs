@@ -112,6 +112,8 @@ pub struct LockDocument {
     pub changes: Vec<LockEntryView>,
     /// How many images it holds.
     pub images: usize,
+    /// How many remote parts of Compose files it holds.
+    pub parts: usize,
     /// What the names stand for by now where that is not what is locked; only with `--upstream`.
     pub upstream: Vec<UpstreamView>,
 }
@@ -147,8 +149,8 @@ pub struct LockEntryView {
 
 impl LockDocument {
     /// A document of this version.
-    pub const fn new(file: String, written: bool, changes: Vec<LockEntryView>, images: usize) -> Self {
-        Self { version: VERSION, file, written, changes, images, upstream: Vec::new() }
+    pub const fn new(file: String, written: bool, changes: Vec<LockEntryView>, images: usize, parts: usize) -> Self {
+        Self { version: VERSION, file, written, changes, images, parts, upstream: Vec::new() }
     }
 
     /// With what was found upstream.
@@ -184,18 +186,28 @@ impl LockDocument {
             let _ = writeln!(out, "{} {} {}", paint.yellow("^"), moved.reference, paint.dim(&format!("{what}{kept}")));
         }
         let images = if self.images == 1 { "1 image".to_owned() } else { format!("{} images", self.images) };
+        let parts = match self.parts {
+            0 => String::new(),
+            1 => ", 1 remote part".to_owned(),
+            many => format!(", {many} remote parts"),
+        };
         let what = if self.written { "written" } else { "unchanged" };
         let what = if self.changes.is_empty() || self.written { what } else { "not written" };
-        let _ = writeln!(out, "{}: {images}, {what}", self.file);
+        let _ = writeln!(out, "{}: {images}{parts}, {what}", self.file);
         out
     }
 }
 
 /// Columns as wide as what stands in them.
 pub(super) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
-    let head = head.map(str::to_owned);
-    let all: Vec<&[String; N]> = std::iter::once(&head).chain(rows).collect();
-    let widths: Vec<usize> = (0..N)
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.to_vec()).collect();
+    table_of(&head.map(str::to_owned), &rows)
+}
+
+/// The same, with as many columns as the head has.
+pub(super) fn table_of(head: &[String], rows: &[Vec<String>]) -> String {
+    let all: Vec<&[String]> = std::iter::once(head).chain(rows.iter().map(Vec::as_slice)).collect();
+    let widths: Vec<usize> = (0..head.len())
         .map(|column| all.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
         .collect();
     let mut out = String::new();

@@ -1,6 +1,7 @@
 //! Views: what people read of a plan, a status, a list, and the same as JSON documents. Everything is made of
 //! masked text; nothing here can show a secret.
 
+mod check;
 mod document;
 mod explain;
 mod manifest;
@@ -11,6 +12,7 @@ mod saved;
 mod status;
 mod style;
 
+pub use check::{CheckDocument, TargetView};
 pub use document::{
     EnvironmentView, EnvironmentsDocument, ErrorDocument, LockDocument, LockEntryView, UpstreamView, VERSION,
 };
@@ -27,6 +29,7 @@ pub use style::Paint;
 pub fn schemas() -> Vec<(&'static str, serde_json::Value)> {
     vec![
         ("apply", schemars::schema_for!(ApplyDocument).to_value()),
+        ("check", schemars::schema_for!(CheckDocument).to_value()),
         ("environments", schemars::schema_for!(EnvironmentsDocument).to_value()),
         ("error", schemars::schema_for!(ErrorDocument).to_value()),
         ("explain", schemars::schema_for!(ExplainDocument).to_value()),

@@ -55,6 +55,10 @@ codes! {
     VOLUME_SIZE = "volume-size", Info, "a volume has no size",
         "Compose has no size for volumes, Kubernetes wants one. Set `size` under `x-transship` of the volume or under \
          `volumes` of the environment.";
+    /// Nothing said of memory.
+    RESOURCES = "no-resources", Info, "nothing says what a service needs",
+        "The target gives a container what is asked for it, and no more. Set `deploy.resources.limits.memory`, and \
+         `deploy.resources.reservations` where less is enough to begin with.";
     /// User by name.
     USER_NAME = "user-by-name", Warning, "a user is given by name",
         "Kubernetes wants numbers for users and groups, and the image's own names are not known here. Write `user: 1000:1000`.";

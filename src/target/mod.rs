@@ -1,8 +1,11 @@
-//! Dialects: what an application is in the words of each target. Everything here is pure; where a release goes is the business of [`platform`](crate::platform).
+//! Dialects: what an application is in the words of each target. Everything here is pure; where a release goes is
+//! the business of [`platform`](crate::platform).
 
 pub(crate) mod codes;
+pub mod compose;
 mod disposition;
 pub mod kubernetes;
+pub mod marathon;
 pub mod naming;
 mod release;
 mod schedule;
@@ -16,8 +19,8 @@ use std::time::Duration;
 pub use disposition::{Disposition, DispositionKind, Rows, paths};
 pub use release::{After, Condition, Dialect, Life, Release, Requirement, Resource, Settles};
 pub use settings::{
-    ComposeSettings, HostPaths, ImagePullSecret, KubernetesSettings, MarathonSettings, Ordering, Publish, SecretMode,
-    ServiceSettings, Settings, SwarmSettings, VolumeSettings,
+    ComposeSettings, Containerizer, HostPaths, ImagePullSecret, KubernetesSettings, MarathonSettings, Ordering,
+    Publish, SecretMode, ServiceSettings, Settings, SwarmSettings, VolumeSettings,
 };
 
 pub use template::Template;
@@ -76,8 +79,8 @@ pub trait Target: Send + Sync {
         at: &[Path],
     ) -> (Consequence, Mutability);
 
-    /// Whether what is at this address holds what nobody can make again: it is never removed unasked.
-    fn holds_data(&self, address: &Address) -> bool;
+    /// Whether what is there holds what nobody can make again: it is never removed unasked.
+    fn holds_data(&self, address: &Address, body: &Node) -> bool;
 
     /// Whether the place can put what is changed here back to what it was by itself, for which it needs everything that
     /// this referred to.
@@ -100,8 +103,10 @@ pub trait Target: Send + Sync {
 pub fn of(dialect: Dialect) -> Option<Box<dyn Target>> {
     match dialect {
         Dialect::Kubernetes => Some(Box::<kubernetes::Kubernetes>::default()),
+        Dialect::Marathon => Some(Box::<marathon::Marathon>::default()),
+        Dialect::Compose => Some(Box::new(compose::Compose)),
         Dialect::Swarm => Some(Box::new(swarm::Swarm)),
-        Dialect::Marathon | Dialect::Compose | Dialect::Files => None,
+        Dialect::Files => None,
     }
 }
 

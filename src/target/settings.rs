@@ -80,6 +80,33 @@ pub struct SwarmSettings {
 pub struct MarathonSettings {
     /// Absolute. Default: `/<application>-<environment>`, or the project name without an environment.
     pub group: Option<Located<Name>>,
+    /// What runs containers.
+    pub container: Option<Located<Containerizer>>,
+    /// Container network that apps join; the bridge of their agent without one.
+    pub network: Option<Located<Name>>,
+    /// Address below which files are put for agents to fetch.
+    pub store: Option<Located<Name>>,
+    /// How secrets reach the apps. Default: `Inline` on a live cluster, `Reference` in files.
+    pub secrets: Option<Located<SecretMode>>,
+    /// What pulls images: an archive that agents fetch, or the path of a secret with the containerizer of Mesos.
+    pub pull: Option<Located<Name>>,
+    /// Whether bind mounts of the agents' own paths are allowed.
+    pub host_paths: HostPaths,
+    /// Size of volumes that do not say otherwise.
+    pub volume_size: Option<Located<Name>>,
+    /// How long a deployment may take, in seconds.
+    pub deadline: Option<Located<i64>>,
+}
+
+/// What runs the containers of an app.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Containerizer {
+    /// The engine of Docker, which takes all options of `docker run`.
+    #[default]
+    Docker,
+    /// Mesos itself, which can mount secrets of the cluster.
+    Mesos,
 }
 
 /// `environments.*.compose`.

@@ -17,7 +17,7 @@ pub use masked::Masked;
 pub use node::{Hole, Kept, Node, Part, Value};
 pub use path::Path;
 pub use secret::{Exposure, SecretId, Secrets};
-pub use spot::{FileId, FileRole, Origin, Origins, Place, Source, Sources, Spot};
+pub use spot::{Batch, FileId, FileRole, Origin, Origins, Place, Source, Sources, Spot};
 pub use text::{Mark, Text, TextBuilder};
 
 /// Name of a service, network, volume, config, secret, environment or application.

@@ -84,6 +84,13 @@ impl Secrets {
         inner.values.get(id.0 as usize).map_or(0, |value| value.bytes.len())
     }
 
+    /// How each secret is shown, and its bytes.
+    pub fn shown(&self, _right: &Exposure) -> Vec<(String, Vec<u8>)> {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        let shown = |number: usize| SecretId(u32::try_from(number).unwrap_or(u32::MAX)).to_string();
+        inner.values.iter().enumerate().map(|(number, value)| (shown(number), value.bytes.to_vec())).collect()
+    }
+
     /// The bytes themselves.
     pub fn expose(&self, id: SecretId, _right: &Exposure) -> Vec<u8> {
         self.bytes(id)

@@ -231,6 +231,12 @@ impl Origins {
         })
     }
 
+    /// For very many spots of one file; nobody else gets one meanwhile.
+    pub fn batch(&self, file: FileId) -> Batch<'_> {
+        let inner = self.write();
+        Batch { begun: inner.entries.len(), inner, file }
+    }
+
     /// A spot for any other source.
     pub fn add(&self, source: Source) -> Spot {
         if let Source::File { file, span } = source {
@@ -359,6 +365,29 @@ impl Origins {
             }
         }
         found.into_iter().collect()
+    }
+}
+
+/// The right to add the spots of one file, one after the other.
+pub struct Batch<'o> {
+    inner: RwLockWriteGuard<'o, Inner>,
+    file: FileId,
+    begun: usize,
+}
+
+impl Batch<'_> {
+    /// A spot for a byte range of the file.
+    pub fn spot(&mut self, start: usize, end: usize) -> Spot {
+        let (start, end) = (clamp(start), clamp(end));
+        let (displaced, made_of) = (Spot::NOWHERE, Sources::NONE);
+        self.inner.entries.push(Entry { source: self.file.0, start, end, displaced, made_of });
+        Spot(clamp(self.inner.entries.len()))
+    }
+
+    /// Takes back all that were added; none of them may be used any more.
+    pub fn forget(&mut self) {
+        let begun = self.begun;
+        self.inner.entries.truncate(begun);
     }
 }
 

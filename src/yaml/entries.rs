@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::Entry;
+use crate::value::Spot;
 
 /// From here on an index pays.
 const LONG: usize = 16;
@@ -63,6 +64,21 @@ impl Entries {
         if let Some(known) = self.get_mut(&key) {
             return Some(std::mem::replace(known, entry));
         }
+        self.append(key, entry);
+        None
+    }
+
+    /// Puts an entry at the end. One that has the key already stays: the key comes back, with the place of the other.
+    pub(super) fn add(&mut self, key: Box<str>, entry: Entry) -> Result<(), (Box<str>, Spot)> {
+        if let Some(known) = self.get(&key) {
+            let place = known.key;
+            return Err((key, place));
+        }
+        self.append(key, entry);
+        Ok(())
+    }
+
+    fn append(&mut self, key: Box<str>, entry: Entry) {
         if let Some(index) = &mut self.index {
             index.insert(key.clone(), self.list.len());
         }
@@ -70,7 +86,6 @@ impl Entries {
         if self.index.is_none() && self.list.len() > LONG {
             self.reindex();
         }
-        None
     }
 
     /// Takes an entry out; the others keep their order.

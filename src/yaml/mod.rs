@@ -1,16 +1,20 @@
 //! YAML: bytes to a tree in which every value knows its place, by the scalar rules of Docker Compose; and
 //! trees back to YAML that every reader agrees on.
 
+mod build;
 pub(crate) mod codes;
 mod entries;
 mod parse;
 mod plain;
+mod quick;
 mod scalar;
 mod tree;
 mod write;
 
+pub use build::{Document, Suspicion};
 pub use entries::Entries;
-pub use parse::{Document, Suspicion, parse};
+
+pub use parse::{is_quick, parse, parse_fully};
 pub use plain::Plain;
 pub use scalar::{go_float, resolve};
 pub use tree::{Entry, Mapping, Scalar, Tag, Tree};

@@ -23,6 +23,13 @@ pub fn resolve(plain: &str) -> Scalar {
     number(plain, first).or_else(|| timestamp(plain)).unwrap_or_else(|| Scalar::Text(Text::new(plain)))
 }
 
+/// Whether a plain scalar is a string.
+pub(super) fn is_text(plain: &str) -> bool {
+    // All else begins with one of these.
+    let other = |b: &u8| b.is_ascii_digit() || b"+-.~nNtTfF".contains(b);
+    plain.as_bytes().first().is_some_and(|first| !other(first)) || matches!(resolve(plain), Scalar::Text(_))
+}
+
 fn number(plain: &str, first: u8) -> Option<Scalar> {
     let stripped: std::borrow::Cow<'_, str> =
         if plain.contains('_') { plain.replace('_', "").into() } else { plain.into() };

@@ -266,7 +266,7 @@ error[lock-broken]: `kind` is missing
 fn no_environment_where_several_are() {
     let shop = Shop::copy();
     shop.run(["render"]).code(1).stdout_eq("").stderr_eq(str![[r"
-error[environment-required]: name an environment: `demo`, `staging`, `production`, `swarm`
+error[environment-required]: name an environment: `demo`, `staging`, `production`, `marathon`, `swarm`
  = help: as the first argument of the command, or with `-e NAME`
 
 
@@ -281,15 +281,4 @@ error: two environments are named: `demo` and, with -e, `staging`
   = help: name one of them
 
 "]]);
-}
-
-#[test]
-fn a_target_that_cannot_be_reached_yet() {
-    let shop = Shop::copy();
-    shop.run(["render", "demo", "--to", "marathon"]).code(1).stdout_eq("").stderr_eq(str![[r#"
-error[target-not-yet]: Marathon cannot be reached yet
- = help: leave out `--to`, or say `--to kubernetes`
-
-
-"#]]);
 }

@@ -7,11 +7,12 @@ use snapbox::str;
 fn environments_are_listed_with_where_they_go() {
     let shop = Shop::copy();
     shop.run(["environments"]).success().stdout_eq(str![[r"
-ENVIRONMENT  GOES TO                                     OVERLAYS
-demo         deploy/demo                                 compose.demo.yaml
-staging      kubernetes, context staging                 compose.staging.yaml
-production   kubernetes, context production (protected)  compose.production.yaml
-swarm        swarm, context swarm                        compose.swarm.yaml
+ENVIRONMENT  GOES TO                                              OVERLAYS
+demo         deploy/demo                                          compose.demo.yaml
+staging      kubernetes, context staging                          compose.staging.yaml
+production   kubernetes, context production (protected)           compose.production.yaml
+marathon     marathon, https://dcos.example.com/service/marathon  marathon.yaml
+swarm        swarm, context swarm                                 compose.swarm.yaml
 
 "]]);
     shop.document("environments", ["environments", "--format", "json"]);
@@ -22,7 +23,7 @@ fn an_unknown_environment_is_refused_with_the_ones_there_are() {
     let shop = Shop::copy();
     shop.run(["config", "-e", "stagin"]).code(1).stdout_eq("").stderr_eq(str![[r"
 error[unknown-environment]: there is no environment `stagin`
- = help: did you mean `staging`? there are `demo`, `staging`, `production`, `swarm`
+ = help: did you mean `staging`? there are `demo`, `staging`, `production`, `marathon`, `swarm`
 
 
 "]]);

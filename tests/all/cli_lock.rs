@@ -2,7 +2,10 @@
 
 use snapbox::str;
 
-use crate::cli_support::Shop;
+use crate::{
+    cli_support::Shop,
+    support::image_layout::{ImageLayout, tar},
+};
 
 #[test]
 fn an_up_to_date_lock_needs_nobody() {
@@ -118,7 +121,7 @@ error[image-platform]: `linux/arm64/v8/x` is no platform
 #[test]
 fn compose_files_with_digests_are_written_for_those_who_go_on_with_compose() {
     let shop = Shop::empty();
-    let layout = &mut crate::support::image_layout::ImageLayout::default();
+    let layout = &mut ImageLayout::default();
     let app = layout.image("registry.example.com/app:1", &["linux/amd64"], &serde_json::json!({}));
     layout.write(&shop.path().join("images"));
     shop.write(
@@ -216,4 +219,34 @@ error: --to: `registry.example.com/shop` is a registry, and only `promote` goes 
 
 "]]);
     shop.run(["promote", "production", "--to", "registry.example.com/live", "--service", "wep"]).code(64);
+}
+
+#[test]
+fn a_user_by_name_runs_by_number_on_a_cluster() {
+    let shop = Shop::empty();
+    let layout = &mut ImageLayout::default();
+    let passwd = tar("etc/passwd", b"postgres:x:999:998::/:/bin/sh\nnode:x:1000:1001::/:/bin/sh\n");
+    layout.image_of("registry.example.com/app:1", &serde_json::json!({"User": "postgres"}), &[passwd]);
+    layout.write(&shop.path().join("images"));
+    shop.write("transship.yaml", "images: {sources: [{prefix: registry.example.com, layout: images}]}\n");
+    shop.write(
+        "compose.yaml",
+        "services:\n  own: {image: 'registry.example.com/app:1', user: node}\n  theirs: {image: 'registry.example.com/app:1'}\n",
+    );
+    shop.run(["lock"]).success();
+    let lock = shop.read("transship.lock");
+    let expected = "        user: postgres\n        userIds:\n          node: 1000:1001\n          postgres: 999:998\n";
+    assert!(lock.replace('"', "").contains(expected), "{lock}");
+    shop.run(["lock", "--check"]).success();
+    let output = shop.run(["render", "--to", "kubernetes"]).success().get_output().clone();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(text.matches("runAsUser: 1000\n").count(), 1, "{text}");
+    assert_eq!(text.matches("runAsGroup: 1001\n").count(), 1, "{text}");
+    assert_eq!(text.matches("runAsUser").count(), 1, "what the image says itself is left to it");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!told.contains("is not a number"), "{told}");
+    shop.edit("compose.yaml", "user: node", "user: nobody");
+    let output = shop.run(["render", "--to", "kubernetes"]).get_output().clone();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("`nobody` is not a number"), "{told}");
 }

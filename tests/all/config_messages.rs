@@ -173,7 +173,15 @@ const INPUTS: &[Input] = &[
     ),
     input(
         "remote-file",
-        &[("compose.yaml", "include:\n  - https://github.com/example/shop.git\nservices: {web: {image: nginx}}\n")],
+        &[("compose.yaml", "include:\n  - https://example.com/compose.yaml\nservices: {web: {image: nginx}}\n")],
+    ),
+    input(
+        "outside-its-tree",
+        &[
+            ("compose.yaml", "include:\n  - https://example.com/base.git#v1\nservices: {web: {image: nginx}}\n"),
+            ("remote/compose.yaml", "services:\n  base:\n    image: nginx\n    env_file: ../.env\n"),
+            (".env", "TOKEN=x\n"),
+        ],
     ),
 ];
 

@@ -18,7 +18,10 @@ use transship::{
     value::{Located, Origins, Secrets, Spot},
 };
 
-use crate::support::{image_layout::ImageLayout, memory_files::MemoryFiles};
+use crate::support::{
+    image_layout::{ImageLayout, gzip, tar, zstd},
+    memory_files::MemoryFiles,
+};
 
 const BOTH: &[&str] = &["linux/amd64", "linux/arm64"];
 
@@ -410,13 +413,20 @@ fn an_archive_is_as_good_as_its_directory() {
     let found = pinned(&project, None, &PinMode::Offline, &settings).unwrap().pinned;
     assert_eq!(found.image_of("web").map(|image| &image.digest), Some(&digest));
 
-    std::fs::write(&path, [0x1f, 0x8b, 8, 0]).unwrap();
+    let plain = std::fs::read(&path).unwrap();
+    for compressed in [gzip(&plain), zstd(&plain)] {
+        std::fs::write(&path, compressed).unwrap();
+        let found = pinned(&project, None, &PinMode::Offline, &settings).unwrap().pinned;
+        assert_eq!(found.image_of("web").map(|image| &image.digest), Some(&digest));
+    }
+    let compressed = gzip(&plain);
+    std::fs::write(&path, &compressed[..compressed.len() / 2]).unwrap();
     let told = pinned(&project, None, &PinMode::Offline, &settings).map(|_| ()).unwrap_err();
     let told = told.replace(&directory.path().display().to_string(), ".");
     assert_eq!(
         told,
-        "compose.yaml:1:25: image-layout: image `registry.example.com/app:1`: ./images.tar is no archive of images: it \
-         is compressed\n  help: unpack it first: `gunzip FILE`\n"
+        "compose.yaml:1:25: image-layout: image `registry.example.com/app:1`: ./images.tar is no archive of images: \
+         unexpected end of file\n  help: write it with `docker save`, or with `skopeo copy … oci-archive:FILE:NAME`\n"
     );
 }
 
@@ -430,21 +440,60 @@ fn what_docker_saved_has_the_same_digest_wherever_it_is_read() {
     let files = [
         ("manifest.json".to_owned(), list.to_string().into_bytes()),
         ("c.json".to_owned(), configuration.to_string().into_bytes()),
-        ("a/layer.tar".to_owned(), b"layer".to_vec()),
+        // Longer than what is kept of a compressed archive.
+        ("a/layer.tar".to_owned(), b"layer".repeat(400_000)),
+        ("later.json".to_owned(), b"{}".to_vec()),
     ];
     // Engines of old write a layer that two images share once, and link to it.
     let links = [("b/layer.tar", "../a/layer.tar")];
     let project = load(&[("compose.yaml", "services: {web: {image: 'registry.example.com/app:1'}}\n")], &[], &[]);
-    let pinned_from = |name: &str| {
+    let pinned_from = |name: &str, form: fn(&[u8]) -> Vec<u8>| {
         let path = directory.path().join(name);
         archive(&path, &files, &links);
+        std::fs::write(&path, form(&std::fs::read(&path).unwrap())).unwrap();
         let settings = from_layout(&path, &["registry.example.com"]);
         let found = pinned(&project, None, &PinMode::Offline, &settings).unwrap().pinned;
         found.image_of("web").unwrap().clone()
     };
-    let one = pinned_from("one.tar");
+    let one = pinned_from("one.tar", <[u8]>::to_vec);
     assert_eq!(one.configuration.as_ref().unwrap().user.as_deref(), Some("7"));
-    assert_eq!(pinned_from("two.tar").digest, one.digest);
-    let layout = transship::image::Layout::open(&directory.path().join("one.tar")).unwrap();
-    assert_eq!(layout.blob(&transship::image::Digest::of(b"layer"), 100).unwrap(), b"layer");
+    assert_eq!(pinned_from("two.tar.gz", gzip).digest, one.digest);
+    assert_eq!(pinned_from("three.tar.zst", zstd).digest, one.digest);
+    let layer = b"layer".repeat(400_000);
+    for name in ["one.tar", "two.tar.gz", "three.tar.zst"] {
+        let layout = transship::image::Layout::open(&directory.path().join(name)).unwrap();
+        assert!(layout.blob(&transship::image::Digest::of(&layer), layer.len()).unwrap() == layer, "{name}");
+    }
+}
+
+#[test]
+fn a_users_numbers_come_out_of_the_layers() {
+    let directory = tempfile::tempdir().unwrap();
+    let layout = &mut ImageLayout::default();
+    let base = tar("etc/passwd", b"root:x:0:0::/root:/bin/sh\npostgres:x:70:71::/:/bin/sh\n");
+    let upper = tar("etc/passwd", b"postgres:x:999:998::/:/bin/sh\nnode:x:1000:1000::/:/bin/sh\n");
+    layout.image_of("registry.example.com/db:1", &json!({"User": "postgres"}), &[gzip(&base), zstd(&upper)]);
+    layout.write(directory.path());
+    let file = "services: {db: {image: 'registry.example.com/db:1', user: 'node:nobody'}, \
+                other: {image: 'registry.example.com/db:1', user: node}}\n";
+    let project = load(&[("compose.yaml", file)], &[], &[]);
+    let settings = from_layout(directory.path(), &["registry.example.com"]);
+    let found = pinned(&project, None, &PinMode::Offline, &settings).unwrap();
+    let configuration = found.pinned.image_of("db").unwrap().configuration.clone().unwrap();
+    let ids: Vec<String> = configuration
+        .user_ids
+        .iter()
+        .map(|(user, id)| format!("{user} {}", id.map(|id| id.to_string()).unwrap_or_default()))
+        .collect();
+    assert_eq!(ids, ["node 1000:1000", "node:nobody ", "postgres 999:998"]);
+    // Known, and not asked for again: also what the image does not have.
+    let again = pinned(&project, Some(&found.lock), &PinMode::Missing, &settings).unwrap();
+    assert_eq!((again.changes.len(), &again.lock), (0, &found.lock));
+    // A lock without the numbers is good enough where nobody may be asked, and completed where somebody may.
+    let mut poorer = found.lock.clone();
+    for image in poorer.images.values_mut() {
+        image.configuration.values_mut().for_each(|configuration| configuration.user_ids.clear());
+    }
+    assert_eq!(pinned(&project, Some(&poorer), &PinMode::Locked, &settings).unwrap().lock, poorer);
+    assert_eq!(pinned(&project, Some(&poorer), &PinMode::Missing, &settings).unwrap().lock, found.lock);
 }

@@ -9,6 +9,7 @@
 )]
 
 mod cli_bad_input;
+mod cli_check;
 mod cli_deploy;
 mod cli_environment;
 mod cli_lock;
@@ -26,13 +27,22 @@ mod engine;
 mod engine_real;
 mod fixtures;
 mod frozen;
+mod host;
+mod host_real;
 mod layout;
+mod marathon;
+mod marathon_real;
+mod marathon_server;
 mod promote;
 mod readme;
 mod registry;
 mod registry_real;
+mod remote;
+mod remote_artifact;
+mod remote_real;
 mod shop_real;
 mod source;
 mod support;
 mod swarm_real;
 mod trouble_real;
+mod yaml_readers;

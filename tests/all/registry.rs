@@ -15,6 +15,7 @@ use wiremock::ResponseTemplate;
 
 use crate::{
     layout::{load, told},
+    support::image_layout::{gzip, tar, zstd},
     support::scripted_registry::{Images, Rule, ScriptedRegistry, header},
 };
 
@@ -704,4 +705,45 @@ async fn a_cluster_is_given_what_it_needs_to_pull() {
     assert!(secret.is_secret());
     assert_eq!(secret.masked().as_str(), "‹secret #1›");
     assert!(registries.pull_secret(&images[2..], &secrets).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn layers_are_read_for_a_user_that_is_a_name_and_for_no_other() {
+    let base = gzip(&tar("etc/passwd", b"root:x:0:0::/:/\n"));
+    let users = zstd(&tar("etc/passwd", b"postgres:x:999:998::/:/bin/sh\n"));
+    let groups = gzip(&tar("etc/group", b"postgres:x:998:\nwww:x:33:\n"));
+    let program = tar("usr/bin/program", &[7; 4000]);
+    let layers = [base, users, groups, program];
+    let start = |user: &'static str, rule: Rule| {
+        let images = Images::default().of_layers("app", "1", &json!({"User": user}), &layers);
+        async move { ScriptedRegistry::start(&images, rule).await }
+    };
+    let ids = |resolution: &Resolution| {
+        let configuration = resolution.pinned.image_of("s0").unwrap().configuration.clone().unwrap();
+        configuration.user_ids.values().map(|id| id.map(|id| id.to_string())).collect::<Vec<_>>()
+    };
+    let registry = start("999", honest()).await;
+    assert!(ids(&pin_one(&registry, CredentialSources::default()).await.unwrap()).is_empty());
+    assert_eq!((count(&registry.seen(), "HEAD"), count(&registry.seen(), "GET")), (1, 2));
+    // From the top until both files are found: the lowest layer is left alone.
+    let registry = start("postgres:www", honest()).await;
+    let resolution = pin_one(&registry, CredentialSources::default()).await.unwrap();
+    assert_eq!(ids(&resolution), [Some("999:33".to_owned())]);
+    assert_eq!((count(&registry.seen(), "HEAD"), count(&registry.seen(), "GET")), (1, 5));
+    // Layers that are not what their digests say, or not there, give no image.
+    let broken: Vec<(ResponseTemplate, &str)> = vec![
+        (ResponseTemplate::new(200).set_body_bytes(b"other".to_vec()), "image-digest-mismatch: its layer sha256:"),
+        (ResponseTemplate::new(404), "image-not-found: REGISTRY has no `sha256:"),
+    ];
+    for (answer, expected) in broken {
+        let layer = transship::image::Digest::of(&layers[2]).to_string();
+        let rule: Rule = Box::new(move |request, _| request.url.path().ends_with(&layer).then(|| answer.clone()));
+        let registry = start("postgres", rule).await;
+        let told = shown(pin_one(&registry, CredentialSources::default()).await);
+        assert!(told.starts_with(expected), "{told}");
+    }
+    // What is no layer tells nothing, and stops nothing.
+    let images = Images::default().of_layers("app", "1", &json!({"User": "postgres"}), &[b"no archive".to_vec()]);
+    let registry = ScriptedRegistry::start(&images, honest()).await;
+    assert_eq!(ids(&pin_one(&registry, CredentialSources::default()).await.unwrap()), [None]);
 }

@@ -69,11 +69,26 @@ pub struct Project {
     pub canonical: Arc<crate::yaml::Tree>,
     /// Directory that relative paths were resolved against.
     pub directory: Box<str>,
+    /// The remote parts that were brought in: the directory of each, and a name for it that is the same for every
+    /// revision and on every machine.
+    pub parts: Vec<(Box<str>, Box<str>)>,
     /// What files held that become part of what runs: those of configs and secrets, and bind mounts from
-    /// below the project directory; by absolute path.
+    /// below the project directory or from inside a remote part; by absolute path.
     pub contents: IndexMap<Box<str>, Content>,
     /// All places.
     pub origins: Arc<Origins>,
     /// All secret bytes.
     pub concealed: Arc<Secrets>,
+}
+
+impl Project {
+    /// A path of the application's own files: from the project directory on, or after the name of the remote part that
+    /// it is in. `None`: a path of the host.
+    pub fn own_path(&self, path: &str) -> Option<String> {
+        let below = |directory: &str| path.strip_prefix(directory)?.strip_prefix('/');
+        if let Some(below) = below(&self.directory) {
+            return Some(below.to_owned());
+        }
+        self.parts.iter().find_map(|(directory, name)| Some(format!("{name}/{}", below(directory)?)))
+    }
 }

@@ -32,7 +32,7 @@ use super::{
 };
 use crate::value::{Secrets, Text};
 
-pub(super) use self::send::{Bytes, Delivery, Place};
+pub(super) use self::send::{Bytes, Delivery, Place, checked};
 pub use self::{
     credentials::{CredentialHelpers, CredentialSources, HelperFailure},
     helper::HelperProcesses,

@@ -254,8 +254,8 @@ fn timed(response: reqwest::Response, idle: std::time::Duration) -> Bytes {
     }))
 }
 
-/// The same bytes; an error at the end when they do not have their digest.
-fn checked(bytes: Bytes, digest: Digest) -> Bytes {
+/// The same bytes; an error (`InvalidData`) at the end when they do not have their digest.
+pub(in crate::image) fn checked(bytes: Bytes, digest: Digest) -> Bytes {
     let start = Some((bytes, Hasher::of(&digest), digest));
     Box::pin(stream::unfold(start, |state| async move {
         let (mut bytes, mut hasher, digest) = state?;
@@ -266,7 +266,9 @@ fn checked(bytes: Bytes, digest: Digest) -> Bytes {
             }
             Some(Err(error)) => Some((Err(error), None)),
             None if hasher.is(&digest) => None,
-            None => Some((Err(io::Error::other("what came is not what its digest says")), None)),
+            None => {
+                Some((Err(io::Error::new(io::ErrorKind::InvalidData, "what came is not what its digest says")), None))
+            }
         }
     }))
 }

@@ -288,7 +288,7 @@ impl Translator<'_> {
         mounts: &mut Mounts,
     ) -> Result<(), String> {
         let path = source.value.plain().unwrap_or_default();
-        let relative = path.strip_prefix(&format!("{}/", self.project.directory)).unwrap_or(path).to_owned();
+        let relative = self.project.own_path(path).unwrap_or_else(|| path.to_owned());
         let files: Vec<(String, FileContent)> = match self.project.contents.get(path) {
             Some(Content::File(file)) => {
                 vec![(relative.rsplit('/').next().unwrap_or(&relative).to_owned(), file.clone())]

@@ -68,7 +68,7 @@ impl Target for Kubernetes {
         compare::consequence(address, before, after, at)
     }
 
-    fn holds_data(&self, address: &Address) -> bool {
+    fn holds_data(&self, address: &Address, _body: &Node) -> bool {
         compare::holds_data(address)
     }
 

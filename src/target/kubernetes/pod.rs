@@ -149,7 +149,7 @@ impl Translator<'_> {
                 ("readinessProbe", probes.readiness),
                 ("livenessProbe", probes.liveness),
                 ("lifecycle", self.lifecycle(name, service)),
-                ("securityContext", self.container_security(name, service)),
+                ("securityContext", self.container_security(name, service, image)),
                 ("stdin", flag(&service.stdin_open)),
                 ("tty", flag(&service.tty)),
                 ("volumeMounts", mounts.mounts()),
@@ -228,7 +228,7 @@ impl Translator<'_> {
         }
     }
 
-    fn container_security(&mut self, name: &str, service: &Service) -> Option<Node> {
+    fn container_security(&mut self, name: &str, service: &Service, image: &PinnedImage) -> Option<Node> {
         let flag = |field: &Option<Located<bool>>| {
             field.as_ref().filter(|flag| flag.value).map(|flag| Node::new(true, flag.spot))
         };
@@ -251,7 +251,16 @@ impl Translator<'_> {
             let from = own.value.sources(own.spot, &self.project.origins);
             let number = |word: &str| Some(Node { value: Value::Integer(identifier(word)?), from });
             (user, group) = (number(first), second.and_then(number));
-            if user.is_none() || (second.is_some() && group.is_none()) {
+            let there = image.configuration.as_ref().and_then(|theirs| *theirs.user_ids.get(&*text)?);
+            let missing = user.is_none() || (second.is_some() && group.is_none());
+            if let (true, Some(account)) = (missing, there) {
+                // The lock has the numbers that the names have in the image.
+                let place = Source::Image { reference: image.written.clone(), field: "User" };
+                let place = self.project.origins.add(place);
+                let from = self.project.origins.join([from, place.into()]);
+                let number = |number: u32| Some(Node { value: Value::Integer(number.into()), from });
+                (user, group) = (number(account.user), number(account.group));
+            } else if missing {
                 let words = format!("`{}` is not a number", own.value.masked());
                 self.find(
                     &codes::USER_NAME,

@@ -406,7 +406,7 @@ impl Translator<'_> {
             "bind" => {
                 let Some(source) = value.source.as_ref() else { return };
                 let host = source.value.plain().unwrap_or_default().to_owned();
-                let below = host.starts_with(&format!("{}/", self.project.directory));
+                let below = self.project.own_path(&host).is_some();
                 let failed = if below { self.mount_files(source, &target_path, from, mounts).err() } else { None };
                 if below && failed.is_none() {
                     if !read_only {

@@ -67,7 +67,7 @@ impl Target for Swarm {
         compare::consequence(address, before, after, at)
     }
 
-    fn holds_data(&self, _address: &Address) -> bool {
+    fn holds_data(&self, _address: &Address, _body: &Node) -> bool {
         // Volumes are made by tasks, and are none of the objects of a release.
         false
     }

@@ -31,6 +31,11 @@ impl Engines {
         self.0.get(name).map_or_else(|| panic!("{name} was not asked for"), String::as_str)
     }
 
+    /// One that may be there.
+    pub fn find(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     /// Runs kubectl as the administrator; what it prints, or a panic with what it complains about.
     pub fn kubectl(&self, arguments: &[&str]) -> String {
         let output = Command::new(self.get("KUBECTL"))

@@ -71,6 +71,19 @@ impl ImageLayout {
         digest
     }
 
+    /// An image for `linux/amd64` out of these layers, the lowest first. Gives its digest.
+    pub fn image_of(&mut self, name: &str, config: &Json, layers: &[Vec<u8>]) -> Digest {
+        let layers: Vec<Json> = layers.iter().map(|layer| self.blob(LAYER, layer.clone())).collect();
+        let configuration = json!({"architecture": "amd64", "os": "linux", "config": config});
+        let configuration = self.blob(CONFIGURATION, bytes(&configuration));
+        let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": configuration, "layers": layers});
+        let mut descriptor = self.blob(MANIFEST, bytes(&manifest));
+        let digest = Digest::parse(descriptor["digest"].as_str().unwrap()).unwrap();
+        descriptor["annotations"] = json!({"org.opencontainers.image.ref.name": name});
+        self.named.push(descriptor);
+        digest
+    }
+
     /// All files by their path in the layout.
     pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": self.named});
@@ -96,8 +109,20 @@ impl ImageLayout {
     }
 }
 
+/// Compressed as most layers are.
+pub fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, content).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Compressed as newer ones are.
+pub fn zstd(content: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(content, ruzstd::encoding::CompressionLevel::Fastest)
+}
+
 /// A tar archive of one file, without times and owners.
-fn tar(name: &str, content: &[u8]) -> Vec<u8> {
+pub fn tar(name: &str, content: &[u8]) -> Vec<u8> {
     let mut header = [0_u8; 512];
     let mut put = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
     put(0, name);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, io};
 
-use transship::compose::{FileKind, Files};
+use transship::compose::{FileKind, Files, RemoteFailure, RemoteReference};
 
 /// Files by absolute path.
 #[derive(Debug, Default)]
@@ -22,6 +22,11 @@ impl Files for MemoryFiles {
         }
         let below = format!("{}/", path.trim_end_matches('/'));
         Ok(self.0.keys().any(|file| file.starts_with(&below)).then_some(FileKind::Directory))
+    }
+
+    /// Whatever is asked for stands in a directory `remote`.
+    fn remote(&self, _: &RemoteReference) -> Result<String, RemoteFailure> {
+        Ok("/w/remote".to_owned())
     }
 
     fn list(&self, path: &str) -> io::Result<Vec<String>> {

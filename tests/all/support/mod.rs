@@ -1,10 +1,14 @@
 //! What several tests stand on.
 
 pub mod api_server;
+pub mod compose_artifact;
 pub mod deployed;
+pub mod docked;
 pub mod engines;
 pub mod image_layout;
 pub mod journey;
+pub mod marathon;
+pub mod marathon_place;
 pub mod memory_files;
 pub mod memory_place;
 pub mod releases;

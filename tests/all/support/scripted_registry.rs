@@ -34,6 +34,20 @@ impl Images {
         self
     }
 
+    /// With one more, for `linux/amd64`, out of these layers, the lowest first.
+    pub fn of_layers(mut self, repository: &str, tag: &str, config: &Json, layers: &[Vec<u8>]) -> Self {
+        let digest = self.layout.lock().unwrap().image_of("x", config, layers);
+        self.tags.push((format!("/v2/{repository}/manifests/{tag}"), digest));
+        self
+    }
+
+    /// With something else under a tag.
+    pub fn with_content(mut self, repository: &str, tag: &str, make: impl FnOnce(&mut ImageLayout) -> Digest) -> Self {
+        let digest = make(&mut self.layout.lock().unwrap());
+        self.tags.push((format!("/v2/{repository}/manifests/{tag}"), digest));
+        self
+    }
+
     /// The digest of the last image.
     pub fn digest(&self) -> Digest {
         self.tags.last().unwrap().1.clone()

@@ -40,6 +40,7 @@ pub fn talkative() -> ImageConfiguration {
             ..ImageHealthcheck::default()
         }),
         user: Some("image-user".into()),
+        user_ids: std::collections::BTreeMap::default(),
         entrypoint: vec!["/image-entrypoint".into()],
         command: vec!["image-command".into()],
         stop_signal: Some("SIGQUIT".into()),
@@ -142,7 +143,9 @@ pub fn translate_as(
         .map(|reference: Located<Name>| Additional { path: "kubernetes.waitImage".into(), reference })
         .collect();
     let pinned = pin(files, here, &project, &additional, configuration)?;
-    let settings = selected.settings(&project.name.value, None);
+    let mut settings = selected.settings(&project.name.value, None);
+    // Where files can be put, so that it shows what becomes of them.
+    settings.marathon.store.get_or_insert_with(|| Located::new("https://files.example.com".into(), Spot::NOWHERE));
     let keys = Keyring::from_text("the key of the test");
     let target = target::of(dialect.unwrap_or(selected.dialect)).unwrap();
     let translation = target.translate(&pinned, &settings, &Unit::default(), &keys);
