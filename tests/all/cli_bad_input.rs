@@ -282,14 +282,3 @@ error: two environments are named: `demo` and, with -e, `staging`
 
 "]]);
 }
-
-#[test]
-fn a_target_that_cannot_be_reached_yet() {
-    let shop = Shop::copy();
-    shop.run(["render", "demo", "--to", "marathon"]).code(1).stdout_eq("").stderr_eq(str![[r#"
-error[target-not-yet]: Marathon cannot be reached yet
- = help: leave out `--to`, or say `--to kubernetes`
-
-
-"#]]);
-}
