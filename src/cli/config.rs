@@ -140,8 +140,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
         std::mem::forget(configuration);
         return Ok(Exit::Done);
     }
-    let text = written(&configuration, arguments.masked, context.output.json())?;
-    // The process ends: giving back a large application piece by piece would only take time.
+    let text = written(&configuration, arguments.masked, context.output.json());
     std::mem::forget(configuration);
     match arguments.written.as_ref().or(context.global.output.as_ref()) {
         Some(path) => Disk.replace(&join(&context.session.directory, path), text.as_bytes())?,
@@ -159,31 +158,17 @@ fn as_docker_compose(context: &Context) -> Known {
     Known { directory: found.directory, settings: SettingsFile { images, ..Default::default() }, ..Default::default() }
 }
 
-fn written(configuration: &Configuration, masked: bool, json: bool) -> anyhow::Result<String> {
+/// The process ends: giving back a large application piece by piece would only take time.
+fn written(configuration: &Configuration, masked: bool, json: bool) -> String {
     let form = match (masked, json) {
         (true, _) => Form::Masked,
         (false, true) => Form::Json,
         (false, false) => Form::Yaml,
     };
     let document = configuration.plain(form);
-    if !json {
-        return Ok(yaml::write_plain(&document));
-    }
-    let mut text = serde_json::to_string_pretty(&document)?;
-    text.push('\n');
-    // What a terminal would take for more than text stands only in strings here.
-    let control = |c: char| ('\u{7f}'..='\u{9f}').contains(&c);
-    if text.contains(control) {
-        text = text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-            if control(c) {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            } else {
-                out.push(c);
-            }
-            out
-        });
-    }
-    Ok(text)
+    let text = if json { yaml::write_json(&document) } else { yaml::write_plain(&document) };
+    std::mem::forget(document);
+    text
 }
 
 /// Which stages run, for what is to be printed.

@@ -106,7 +106,7 @@ impl<T: Bind> Bind for IndexMap<Name, Located<T>> {
             .map(|(key, entry)| {
                 let spot = if entry.tree.spot.is_somewhere() { entry.tree.spot } else { entry.key };
                 let tree = if entry.tree.is_null() { Tree::new(Scalar::Null, spot) } else { entry.tree.clone() };
-                Ok((key.clone(), Located::new(T::bind(&tree, origins)?, spot)))
+                Ok((key.as_str().into(), Located::new(T::bind(&tree, origins)?, spot)))
             })
             .collect()
     }
@@ -153,9 +153,9 @@ fn node(tree: &Tree, origins: &Origins) -> Node {
         Scalar::Timestamp { standard, .. } => Value::Text(Text::from(&**standard)),
         Scalar::Text(text) => return Node { from: text.sources(tree.spot, origins), value: Value::Text(text.clone()) },
         Scalar::Sequence(items) => Value::List(items.iter().map(|item| node(item, origins)).collect()),
-        Scalar::Mapping(mapping) => {
-            Value::Map(mapping.entries.iter().map(|(key, entry)| (key.clone(), node(&entry.tree, origins))).collect())
-        }
+        Scalar::Mapping(mapping) => Value::Map(
+            mapping.entries.iter().map(|(key, entry)| (key.as_str().into(), node(&entry.tree, origins))).collect(),
+        ),
     };
     Node { value, from: Sources::from(tree.spot) }
 }
@@ -197,7 +197,7 @@ pub(super) fn extensions(tree: &Tree, origins: &Origins) -> IndexMap<Name, Node>
         .into_iter()
         .flat_map(|mapping| &mapping.entries)
         .filter(|(key, _)| key.starts_with("x-"))
-        .map(|(key, entry)| (key.clone(), node(&entry.tree, origins)))
+        .map(|(key, entry)| (key.as_str().into(), node(&entry.tree, origins)))
         .collect()
 }
 

@@ -2,7 +2,10 @@
 
 use std::sync::LazyLock;
 
+use smol_str::SmolStr;
+
 use super::{
+    beside::{MANY, beside},
     codes,
     merge::started,
     remedy,
@@ -13,7 +16,7 @@ use super::{
 use crate::{
     diagnostic::{Finding, Findings},
     value::{Masked, Spot, Text},
-    yaml::{Entry, Mapping, Scalar, Tree},
+    yaml::{Entry, HalfMut, Mapping, Scalar, Tree},
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -89,12 +92,19 @@ fn walk(tree: &mut Tree, table: &Table<Form>, raw: bool, at: &At<'_>, errors: &m
         return;
     }
     match &mut tree.value {
+        Scalar::Mapping(mapping) if mapping.entries.len() < MANY => {
+            walk_entries(&mut mapping.entries, table, raw, at, errors);
+        }
         Scalar::Mapping(mapping) => {
-            for (key, entry) in &mut mapping.entries {
-                if let Some(next) = table.step(key) {
-                    walk(&mut entry.tree, next, raw, &at.key(key), errors);
-                }
-            }
+            let half = |entries: HalfMut<'_>| {
+                let mut errors = Findings::new();
+                walk_entries(entries, table, raw, at, &mut errors);
+                errors
+            };
+            let (first, second) = mapping.entries.halves_mut();
+            let (first, second) = beside(|| half(first), || half(second));
+            errors.extend(first);
+            errors.extend(second);
         }
         Scalar::Sequence(items) => {
             if let Some(next) = table.item() {
@@ -104,6 +114,20 @@ fn walk(tree: &mut Tree, table: &Table<Form>, raw: bool, at: &At<'_>, errors: &m
             }
         }
         _ => {}
+    }
+}
+
+fn walk_entries<'t>(
+    entries: impl IntoIterator<Item = (&'t SmolStr, &'t mut Entry)>,
+    table: &Table<Form>,
+    raw: bool,
+    at: &At<'_>,
+    errors: &mut Findings,
+) {
+    for (key, entry) in entries {
+        if let Some(next) = table.step(key) {
+            walk(&mut entry.tree, next, raw, &at.key(key), errors);
+        }
     }
 }
 

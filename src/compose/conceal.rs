@@ -19,8 +19,12 @@ pub fn name_says_so(name: &str) -> bool {
     if name == "PWD" || name == "OLDPWD" {
         return false;
     }
-    let holds = |part: &&[u8]| name.as_bytes().windows(part.len()).any(|window| window.eq_ignore_ascii_case(part));
-    if !PARTS.iter().any(holds) {
+    let begins = |rest: &[u8]| {
+        PARTS.iter().any(|part| rest.get(..part.len()).is_some_and(|start| start.eq_ignore_ascii_case(part)))
+    };
+    let initial = |b: u8| matches!(b.to_ascii_uppercase(), b'P' | b'S' | b'T' | b'C' | b'K');
+    let bytes = name.as_bytes();
+    if !bytes.iter().enumerate().any(|(at, b)| initial(*b) && bytes.get(at..).is_some_and(begins)) {
         return false;
     }
     let upper = name.to_ascii_uppercase();
@@ -38,22 +42,26 @@ pub fn name_says_so(name: &str) -> bool {
         || core.windows(2).last().is_some_and(|pair| PAIRS.iter().any(|(a, b)| pair == [*a, *b]))
 }
 
-/// Conceals the password of `scheme://user:password@host` inside a text.
-pub fn credentials_in_url(text: &Text, name: &str, spot: Spot, secrets: &Secrets) -> Text {
+/// Conceals the password of `scheme://user:password@host` inside a text; `None` when there is none to conceal.
+pub fn credentials_in_url(text: &Text, name: &str, spot: Spot, secrets: &Secrets) -> Option<Text> {
     let raw = text.raw();
-    let Some(range) = password_range(raw) else { return text.clone() };
+    let range = password_range(raw)?;
     if text.is_secret() {
-        return text.clone();
+        return None;
     }
     let id = secrets.conceal(raw.get(range.clone()).unwrap_or_default().as_bytes(), name, spot.into());
     let mut builder = TextBuilder::default();
     builder.push_text(&text.slice(0..range.start));
     builder.push_marked(raw.get(range.clone()).unwrap_or_default(), spot, Some(id));
     builder.push_text(&text.slice(range.end..raw.len()));
-    builder.finish()
+    Some(builder.finish())
 }
 
 fn password_range(raw: &str) -> Option<std::ops::Range<usize>> {
+    // Most values hold none, and are not searched for more.
+    if !raw.as_bytes().contains(&b'@') {
+        return None;
+    }
     let authority = raw.find("://")? + 3;
     let scheme = raw.get(..authority - 3)?;
     if scheme.is_empty() || !scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) {
@@ -94,10 +102,11 @@ mod tests {
     #[test]
     fn only_the_password_of_a_url_is_concealed() {
         let secrets = Secrets::default();
-        let text = credentials_in_url(&Text::from("postgres://u:p:w@db:5432/x?a@b"), "URL", Spot::NOWHERE, &secrets);
+        let url = Text::from("postgres://u:p:w@db:5432/x?a@b");
+        let text = credentials_in_url(&url, "URL", Spot::NOWHERE, &secrets).unwrap_or_default();
         assert_eq!(text.masked().as_str(), "postgres://u:‹secret #1›@db:5432/x?a@b");
         for plain in ["http://example.com/a:b@c", "mailto:a@b", "x"] {
-            assert!(!credentials_in_url(&Text::from(plain), "X", Spot::NOWHERE, &secrets).is_secret(), "{plain}");
+            assert!(credentials_in_url(&Text::from(plain), "X", Spot::NOWHERE, &secrets).is_none(), "{plain}");
         }
     }
 }

@@ -35,8 +35,11 @@ pub(super) fn check(root: &Tree, disabled: &Tree) -> Findings {
     checker.findings
 }
 
-fn section<'t>(root: &'t Tree, name: &str) -> impl Iterator<Item = (&'t Box<str>, &'t Entry)> {
-    root.get(name).and_then(Tree::as_mapping).into_iter().flat_map(|mapping| &mapping.entries)
+fn section<'t>(root: &'t Tree, name: &str) -> impl Iterator<Item = (&'t str, &'t Entry)> {
+    root.get(name)
+        .and_then(Tree::as_mapping)
+        .into_iter()
+        .flat_map(|mapping| mapping.entries.iter().map(|(key, entry)| (&**key, entry)))
 }
 
 struct Checker<'a> {
@@ -65,10 +68,10 @@ impl Checker<'_> {
     fn undefined(&mut self, what: &str, name: &str, spot: Spot, at: &str, section_name: &str) {
         let words = format!("there is no {what} `{name}`");
         let mut finding = Finding::new(&codes::UNDEFINED, Masked::words(words), spot);
-        let known: Vec<&str> = section(self.root, section_name).map(|(name, _)| &**name).collect();
+        let known: Vec<&str> = section(self.root, section_name).map(|(name, _)| name).collect();
         finding = match crate::diagnostic::nearest(name, known) {
             Some(near) => finding.help(Masked::words(format!("did you mean `{near}`?"))),
-            None if section(self.disabled, section_name).any(|(known, _)| &**known == name) => {
+            None if section(self.disabled, section_name).any(|(known, _)| known == name) => {
                 finding.help("no active profile enables it: activate one, or set `required: false`")
             }
             None => finding.help(Masked::words(format!("declare it under `{section_name}`"))),
@@ -302,11 +305,11 @@ impl Checker<'_> {
         let mut done: HashMap<&str, bool> = HashMap::new();
         for kind in ["services", "jobs"] {
             for (first, _) in section(self.root, kind) {
-                if done.contains_key(&**first) {
+                if done.contains_key(first) {
                     continue;
                 }
                 done.insert(first, false);
-                let mut path = vec![(&**first, self.dependencies_of(first))];
+                let mut path = vec![(first, self.dependencies_of(first))];
                 while let Some((name, open)) = path.last_mut() {
                     let Some((other, spot)) = open.pop() else {
                         done.insert(*name, true);

@@ -37,7 +37,7 @@ impl Extender<'_, '_> {
                     .help("write each name as a key under it")
                     .into());
             };
-            let names: Vec<Box<str>> = services.entries.keys().cloned().collect();
+            let names: Vec<_> = services.entries.keys().cloned().collect();
             for name in names {
                 let mut chain = Vec::new();
                 self.service(&name, services, file, &mut chain)?;

@@ -268,7 +268,7 @@ impl Walker<'_> {
 
     fn text(&mut self, tree: &mut Tree, cast: Option<Cast>, at: &At<'_>) -> Result<(), Finding> {
         let Scalar::Text(text) = &mut tree.value else { return Ok(()) };
-        if text.raw().contains('$') {
+        if text.raw().as_bytes().contains(&b'$') {
             let spot = tree.spot;
             let mut missing = Vec::new();
             let result = substitute(text.raw(), self.variables, &mut |name| missing.push(name.to_owned()));

@@ -227,11 +227,11 @@ fn declared_name(
     Ok(tree.get("name").and_then(Tree::as_text).map(|text| Located::new(text.clone(), declared.spot)))
 }
 
-fn services_mut(tree: &mut Tree) -> impl Iterator<Item = (&Box<str>, &mut Tree)> {
+fn services_mut(tree: &mut Tree) -> impl Iterator<Item = (&str, &mut Tree)> {
     tree.get_mut("services")
         .and_then(Tree::as_mapping_mut)
         .into_iter()
-        .flat_map(|mapping| mapping.entries.iter_mut().map(|(name, entry)| (name, &mut entry.tree)))
+        .flat_map(|mapping| mapping.entries.iter_mut().map(|(name, entry)| (&**name, &mut entry.tree)))
 }
 
 /// What has no place of its own is shown where the file was named.
@@ -369,11 +369,11 @@ fn conceal_environment(tree: &mut Tree, variables: &Variables) {
         for (name, entry) in &mut environment.entries {
             let spot = entry.tree.spot;
             if let Scalar::Text(text) = &mut entry.tree.value {
-                *text = if conceal::name_says_so(name) {
-                    text.concealed(name, spot, &variables.concealed)
-                } else {
-                    conceal::credentials_in_url(text, name, spot, &variables.concealed)
-                };
+                if conceal::name_says_so(name) {
+                    *text = text.concealed(name, spot, &variables.concealed);
+                } else if let Some(concealed) = conceal::credentials_in_url(text, name, spot, &variables.concealed) {
+                    *text = concealed;
+                }
             }
         }
     }

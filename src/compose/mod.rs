@@ -1,5 +1,6 @@
 //! Compose files to a typed model, exactly as Docker Compose loads them: one module per stage.
 
+mod beside;
 mod bind;
 mod canonical;
 pub(crate) mod codes;
@@ -26,6 +27,7 @@ mod remote;
 mod render;
 mod request;
 mod schema;
+mod seen;
 mod select;
 mod short;
 mod stage;

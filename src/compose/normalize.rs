@@ -54,11 +54,11 @@ fn push(text: &mut TextBuilder, found: &Located<Text>) {
     }
 }
 
-fn entries_mut<'t>(root: &'t mut Tree, section: &str) -> impl Iterator<Item = (&'t Box<str>, &'t mut Tree)> {
+fn entries_mut<'t>(root: &'t mut Tree, section: &str) -> impl Iterator<Item = (&'t str, &'t mut Tree)> {
     root.get_mut(section)
         .and_then(Tree::as_mapping_mut)
         .into_iter()
-        .flat_map(|mapping| mapping.entries.iter_mut().map(|(key, entry)| (key, &mut entry.tree)))
+        .flat_map(|mapping| mapping.entries.iter_mut().map(|(key, entry)| (&**key, &mut entry.tree)))
 }
 
 /// Everything else; `name` is that of the project.

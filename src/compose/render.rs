@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 
 use serde_json::Value as Json;
+use smol_str::SmolStr;
 
 use super::{
+    beside::{MANY, beside},
     load::Resolved,
     normalize,
     order::natural,
@@ -15,7 +17,7 @@ use super::{
 use crate::{
     diagnostic::Findings,
     value::Exposure,
-    yaml::{Plain, Scalar, Tree},
+    yaml::{Entry, Plain, Scalar, Tree},
 };
 
 /// A loaded application, before it is printed.
@@ -108,7 +110,7 @@ impl Writer {
     }
 
     fn escape(self, text: Cow<'_, str>) -> Cow<'_, str> {
-        if self.escaped && text.contains('$') { text.replace('$', "$$").into() } else { text }
+        if self.escaped && text.as_bytes().contains(&b'$') { text.replace('$', "$$").into() } else { text }
     }
 
     fn scalar(self, tree: &Tree) -> Plain<'_> {
@@ -168,10 +170,14 @@ impl Writer {
     /// The keys of a part in the order of its type, then the `x-*` ones; others are not printed.
     fn part<'t>(self, tree: &'t Tree, name: &str) -> Plain<'t> {
         let (Some(mapping), Some(fields)) = (tree.as_mapping(), typed::fields(name)) else { return self.scalar(tree) };
-        let mut out = Vec::with_capacity(mapping.entries.len());
-        for (key, kind) in fields {
-            let Some(value) = mapping.get(key) else { continue };
-            let left_out = match (name, *key) {
+        let entries = mapping.entries.iter();
+        let mut present: Vec<(usize, &'static str, Kind, &Tree)> = entries
+            .filter_map(|(key, entry)| fields.get_full(&**key).map(|(at, key, kind)| (at, *key, *kind, &entry.tree)))
+            .collect();
+        present.sort_unstable_by_key(|(at, ..)| *at);
+        let mut out = Vec::with_capacity(present.len());
+        for (_, key, kind, value) in present {
+            let left_out = match (name, key) {
                 ("root", "models") if self.shape == Shape::Json => true,
                 ("root", "services") => false,
                 ("root", _) => value.is_null() || value.as_mapping().is_some_and(|part| part.entries.is_empty()),
@@ -182,8 +188,8 @@ impl Writer {
             if left_out {
                 continue;
             }
-            let value = self.field(value, *kind);
-            if self.shape == Shape::Json || !is_nothing(&value, *kind) {
+            let value = self.field(value, kind);
+            if self.shape == Shape::Json || !is_nothing(&value, kind) {
                 out.push((printed(name, key, self.shape).into(), value));
             }
         }
@@ -198,7 +204,7 @@ impl Writer {
         Plain::Map(out)
     }
 
-    fn field(self, tree: &Tree, kind: Kind) -> Plain<'_> {
+    fn field<'t>(self, tree: &'t Tree, kind: Kind) -> Plain<'t> {
         match kind {
             Kind::Part(name, _) => self.part(tree, name),
             Kind::List(name) => match tree.as_sequence() {
@@ -207,10 +213,21 @@ impl Writer {
             },
             Kind::Map(name) => {
                 let Some(mapping) = tree.as_mapping() else { return self.scalar(tree) };
-                let entries = mapping.entries.iter();
-                let mut entries = entries
-                    .map(|(key, entry)| (self.escape((&**key).into()), self.named(key, &entry.tree, name)))
-                    .collect();
+                let all = mapping.entries.as_slice();
+                let some = |entries: &'t [(SmolStr, Entry)]| -> Vec<_> {
+                    let entries = entries.iter();
+                    entries
+                        .map(|(key, entry)| (self.escape((&**key).into()), self.named(key, &entry.tree, name)))
+                        .collect()
+                };
+                let mut entries = if all.len() < MANY {
+                    some(all)
+                } else {
+                    let (first, second) = all.split_at(all.len() / 2);
+                    let (mut entries, rest) = beside(|| some(first), || some(second));
+                    entries.extend(rest);
+                    entries
+                };
                 self.sort_names(&mut entries);
                 Plain::Map(entries)
             }

@@ -1,15 +1,19 @@
 //! What the Compose specification allows where: checked on the merged model, as the reference does.
 
-use std::{collections::HashSet, sync::LazyLock};
+use std::sync::LazyLock;
+
+use smol_str::SmolStr;
 
 use super::{
+    beside::{MANY, beside},
     codes, remedy,
+    seen::Seen,
     table::{At, Known},
 };
 use crate::{
     diagnostic::{Finding, Findings},
     value::{Masked, Spot},
-    yaml::{Scalar, Tree},
+    yaml::{Entry, Scalar, Tree},
 };
 
 /// The whole specification. `name: type` are the keys of a mapping, `*` marks required ones, `x` allows `x-*`,
@@ -330,23 +334,20 @@ impl Checker {
             },
             Rule::Map(value, names) => match &tree.value {
                 Scalar::Mapping(mapping) => {
-                    for (key, entry) in &mapping.entries {
-                        let good = match names {
-                            Names::Any => true,
-                            Names::Filled => !key.is_empty(),
-                            Names::OfResources => is_name(key),
-                        };
-                        if !good {
-                            let words = if key.is_empty() {
-                                "a name is not empty".to_owned()
-                            } else {
-                                format!("`{key}` is no name: use letters, digits, `.`, `_` and `-`")
-                            };
-                            let finding = Finding::new(&codes::INVALID_VALUE, Masked::words(words), entry.key);
-                            self.refuse(finding.help("give it another name"), &at.key(key));
-                        }
-                        self.check(&entry.tree, value, &at.key(key), entry.key);
+                    let all = mapping.entries.as_slice();
+                    if all.len() < MANY {
+                        self.named(all, value, *names, at);
+                        return;
                     }
+                    let half = |entries| {
+                        let mut checker = Self { findings: Findings::new() };
+                        checker.named(entries, value, *names, at);
+                        checker.findings
+                    };
+                    let (first, second) = all.split_at(all.len() / 2);
+                    let (first, second) = beside(|| half(first), || half(second));
+                    self.findings.extend(first);
+                    self.findings.extend(second);
                 }
                 _ => self.wrong(tree, rule, at, spot),
             },
@@ -369,6 +370,27 @@ impl Checker {
         }
     }
 
+    /// Entries whose names are the user's own.
+    fn named(&mut self, entries: &[(SmolStr, Entry)], rule: &Rule, names: Names, at: &At<'_>) {
+        for (key, entry) in entries {
+            let good = match names {
+                Names::Any => true,
+                Names::Filled => !key.is_empty(),
+                Names::OfResources => is_name(key),
+            };
+            if !good {
+                let words = if key.is_empty() {
+                    "a name is not empty".to_owned()
+                } else {
+                    format!("`{key}` is no name: use letters, digits, `.`, `_` and `-`")
+                };
+                let finding = Finding::new(&codes::INVALID_VALUE, Masked::words(words), entry.key);
+                self.refuse(finding.help("give it another name"), &at.key(key));
+            }
+            self.check(&entry.tree, rule, &at.key(key), entry.key);
+        }
+    }
+
     /// The alternative of the value's own kind says best what is wrong with it.
     fn choose(&mut self, tree: &Tree, rules: &[Rule], at: &At<'_>, spot: Spot) {
         if rules.iter().any(|rule| fits(tree, rule)) {
@@ -383,7 +405,7 @@ impl Checker {
     fn part(&mut self, tree: &Tree, part: &Part, at: &At<'_>, spot: Spot) {
         let Some(mapping) = tree.as_mapping() else { return };
         for (key, entry) in &mapping.entries {
-            match part.fields.get(key) {
+            match part.fields.get(&**key) {
                 Some(rule) => self.check(&entry.tree, rule, &at.key(key), entry.key),
                 None if part.open || (part.extensions && key.starts_with("x-")) => {}
                 None => {
@@ -412,20 +434,17 @@ impl Checker {
         if items.len() < 2 {
             return;
         }
-        let mut known: HashSet<String> = HashSet::with_capacity(items.len());
+        let mut texts = Seen::with_capacity(items.len());
+        let mut others = Seen::default();
         for (index, item) in items.iter().enumerate() {
-            let key = match &item.value {
-                Scalar::Text(text) => format!("t{}", text.raw()),
+            let new = match &item.value {
+                Scalar::Text(text) => texts.add(text.raw().into()).1,
                 Scalar::Mapping(_) | Scalar::Sequence(_) => {
-                    if items.get(..index).is_some_and(|before| before.contains(item)) {
-                        "m".to_owned()
-                    } else {
-                        continue;
-                    }
+                    items.get(..index).is_none_or(|before| !before.contains(item))
                 }
-                _ => format!("s{}", item.to_text().map(|text| text.raw().to_owned()).unwrap_or_default()),
+                _ => others.add(item.to_text().map(|text| text.raw().to_owned()).unwrap_or_default().into()).1,
             };
-            if !known.insert(key.clone()) || key == "m" {
+            if !new {
                 let first = items.iter().find(|other| *other == item).map(|first| first.spot).unwrap_or_default();
                 let finding =
                     Finding::new(&codes::DUPLICATE_ITEM, "this item stands in the list already".into(), item.spot)

@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use smol_str::SmolStr;
+
 use super::{
     canonical, codes,
     extends::Extender,
@@ -62,11 +64,11 @@ impl Stages {
 
 /// Paths that `!reset` and `!override` clear in what came before.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Resets(Vec<Vec<Box<str>>>);
+pub(super) struct Resets(Vec<Vec<SmolStr>>);
 
 impl Resets {
     /// Takes the tagged parts out of a document, or notes them.
-    fn collect(tree: &mut Tree, path: &mut Vec<Box<str>>, into: &mut Self) -> bool {
+    fn collect(tree: &mut Tree, path: &mut Vec<SmolStr>, into: &mut Self) -> bool {
         match tree.tag {
             Tag::Reset => {
                 into.add(path);
@@ -101,7 +103,7 @@ impl Resets {
         true
     }
 
-    fn add(&mut self, path: &[Box<str>]) {
+    fn add(&mut self, path: &[SmolStr]) {
         self.0.push(path.to_vec());
         // `x-develop` is read as `develop`.
         if path.get(2).is_some_and(|step| &**step == "x-develop") {
@@ -120,7 +122,7 @@ impl Resets {
         }
     }
 
-    fn clear(tree: &mut Tree, path: &[Box<str>]) {
+    fn clear(tree: &mut Tree, path: &[SmolStr]) {
         let (Some((first, rest)), Some(mapping)) = (path.split_first(), tree.as_mapping_mut()) else { return };
         if rest.is_empty() {
             mapping.remove(first);

@@ -4,8 +4,10 @@
 use std::{hash::BuildHasherDefault, sync::LazyLock};
 
 use indexmap::IndexMap;
+use smol_str::SmolStr;
 
 use super::{
+    beside::{MANY, beside},
     codes, interpolate, remedy, short,
     table::{At, Fnv, Known},
     units,
@@ -13,7 +15,7 @@ use super::{
 use crate::{
     diagnostic::{Finding, Findings},
     value::{Masked, Spot, Text},
-    yaml::{Entry, Mapping, Scalar, Tree},
+    yaml::{Entry, HalfMut, Mapping, Scalar, Tree},
 };
 
 /// One line per type: its keys in the order in which the reference prints them, and what each holds. Capital letters stay when they are empty.
@@ -152,7 +154,7 @@ fn part(tree: &mut Tree, name: &str, at: &At<'_>, errors: &mut Findings) -> Resu
     let Some(mapping) = tree.as_mapping_mut() else {
         return Err(wrong("a mapping", kind, spot, at));
     };
-    let mut emptied: Vec<Box<str>> = Vec::new();
+    let mut emptied: Vec<_> = Vec::new();
     for (key, entry) in &mut mapping.entries {
         let Some(kind) = fields.get(&**key) else { continue };
         match field(&mut entry.tree, *kind, &at.key(key), errors) {
@@ -216,23 +218,48 @@ fn field(tree: &mut Tree, kind: Kind, at: &At<'_>, errors: &mut Findings) -> Res
             }
             let (kind, spot) = (tree.kind(), tree.spot);
             let Some(mapping) = tree.as_mapping_mut() else { return Err(wrong("a mapping", kind, spot, at)) };
-            for (key, entry) in &mut mapping.entries {
-                if name == "ulimit" {
-                    ulimit(&mut entry.tree, &at.key(key))?;
-                } else if !entry.tree.is_null() {
-                    part(&mut entry.tree, name, &at.key(key), errors)?;
-                } else if matches!(
-                    name,
-                    "service" | "job" | "network" | "volume" | "config" | "secret" | "model" | "dependency"
-                ) {
-                    entry.tree = Tree::mapping(entry.key);
-                    part(&mut entry.tree, name, &at.key(key), errors)?;
+            if mapping.entries.len() < MANY {
+                parts(&mut mapping.entries, name, at, errors)?;
+            } else {
+                let half = |entries: HalfMut<'_>| {
+                    let mut errors = Findings::new();
+                    let result = parts(entries, name, at, &mut errors);
+                    (errors, result)
+                };
+                let (first, second) = mapping.entries.halves_mut();
+                let (first, second) = beside(|| half(first), || half(second));
+                for (found, result) in [first, second] {
+                    errors.extend(found);
+                    result?;
                 }
             }
             Ok(!mapping.entries.is_empty())
         }
         Kind::Leaf(letter) => leaf(tree, letter, at),
     }
+}
+
+/// Parts that have names of the user's own.
+fn parts<'t>(
+    entries: impl IntoIterator<Item = (&'t SmolStr, &'t mut Entry)>,
+    name: &str,
+    at: &At<'_>,
+    errors: &mut Findings,
+) -> Result<(), Finding> {
+    for (key, entry) in entries {
+        if name == "ulimit" {
+            ulimit(&mut entry.tree, &at.key(key))?;
+        } else if !entry.tree.is_null() {
+            part(&mut entry.tree, name, &at.key(key), errors)?;
+        } else if matches!(
+            name,
+            "service" | "job" | "network" | "volume" | "config" | "secret" | "model" | "dependency"
+        ) {
+            entry.tree = Tree::mapping(entry.key);
+            part(&mut entry.tree, name, &at.key(key), errors)?;
+        }
+    }
+    Ok(())
 }
 
 fn leaf(tree: &mut Tree, letter: u8, at: &At<'_>) -> Result<bool, Finding> {

@@ -1,14 +1,16 @@
 //! Lists in which a later item takes the place of an earlier one (compose.md, section 2b).
 
-use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
+use std::{borrow::Cow, sync::LazyLock};
 
 use super::{
-    codes, short,
+    codes,
+    seen::Seen,
+    short,
     table::{At, Table},
 };
 use crate::{
     diagnostic::{Finding, Findings},
-    value::{Masked, Origins},
+    value::{Masked, Origins, Source},
     yaml::{Scalar, Tree},
 };
 
@@ -103,17 +105,13 @@ fn unique(
 ) -> Result<Vec<Tree>, Finding> {
     // The place in the result that each item takes.
     let mut places = Vec::with_capacity(items.len());
-    let mut count = 0;
-    {
-        let mut known: HashMap<Cow<'_, str>, usize> = HashMap::with_capacity(items.len());
-        for (number, item) in items.iter().enumerate() {
-            let key = key_of(item, index).map_err(|finding| finding.at(at.item(number).to_string()))?;
-            places.push(*known.entry(key).or_insert_with(|| {
-                count += 1;
-                count - 1
-            }));
-        }
+    let mut seen = Seen::with_capacity(items.len());
+    for (number, item) in items.iter().enumerate() {
+        let key = key_of(item, index).map_err(|finding| finding.at(at.item(number).to_string()))?;
+        places.push(seen.add(key).0);
     }
+    let count = seen.len();
+    drop(seen);
     if count == items.len() {
         return Ok(items);
     }
@@ -121,7 +119,10 @@ fn unique(
     for (mut item, place) in items.into_iter().zip(places) {
         match out.get_mut(place) {
             Some(slot) => {
-                let file = |spot| origins.place(spot).map(|place| place.file);
+                let file = |spot| match origins.origin(spot)?.source {
+                    Source::File { file, .. } => Some(file),
+                    _ => None,
+                };
                 if file(slot.spot).is_some_and(|first| file(item.spot) == Some(first)) {
                     let finding = Finding::new(&codes::SHADOWED, "only this one counts".into(), item.spot);
                     findings.push(

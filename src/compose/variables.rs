@@ -45,6 +45,7 @@ impl Variables {
             value.value.concealed(name, value.spot, &self.concealed)
         } else {
             conceal::credentials_in_url(&value.value, name, value.spot, &self.concealed)
+                .unwrap_or_else(|| value.value.clone())
         };
         Located::new(text, value.spot)
     }

@@ -117,6 +117,8 @@ fn excerpt(spot: Spot, origins: &Origins, secrets: &Secrets) -> Option<Excerpt> 
     }
     let end = end.min(begin + line.len()).max(start.min(begin + line.len()));
     let start = start.min(end);
+    // The excerpt is cut between characters, whatever the place says.
+    let end = (end..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
     Some(Excerpt { text: line.replace('\t', " "), span: start - begin..end - begin, line: place.line as usize })
 }
 

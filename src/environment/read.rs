@@ -97,7 +97,7 @@ impl<T: Read> Read for IndexMap<Name, T> {
         Some(
             entries
                 .filter_map(|(key, entry)| {
-                    Some((key.clone(), T::read(&entry.tree, &format!("{path}.{key}"), findings)?))
+                    Some((key.as_str().into(), T::read(&entry.tree, &format!("{path}.{key}"), findings)?))
                 })
                 .collect(),
         )

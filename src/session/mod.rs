@@ -120,12 +120,36 @@ impl Session {
 
     /// Standard output, with styles left out unless `color`.
     pub fn output(color: bool) -> Box<dyn Write + Send> {
-        Box::new(io::BufWriter::new(anstream::AutoStream::new(io::stdout(), choice(color))))
+        if color {
+            Box::new(io::BufWriter::new(io::stdout()))
+        } else {
+            let stripped = anstream::StripStream::new(io::stdout());
+            Box::new(io::BufWriter::new(Unstyled { stripped, styled: false }))
+        }
     }
 
     /// Standard error, with styles left out unless `color`.
     pub fn errors(color: bool) -> Box<dyn Write + Send> {
         Box::new(anstream::AutoStream::new(io::stderr(), choice(color)))
+    }
+}
+
+/// Leaves out styles, once there is any: large results hold none, and are not looked at byte by byte.
+struct Unstyled {
+    stripped: anstream::StripStream<io::Stdout>,
+    styled: bool,
+}
+
+impl Write for Unstyled {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let control = |b: u8| ((b < 0x20) & (b != b'\n') & (b != b'\t') & (b != b'\r')) | (b == 0x7f);
+        // Without a way out inside, so that it is done many bytes at a time.
+        self.styled |= bytes.iter().fold(false, |any, b| any | control(*b));
+        if self.styled { self.stripped.write(bytes) } else { io::stdout().write(bytes) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
     }
 }
 

@@ -72,7 +72,7 @@ impl Filler<'_> {
                 let mut entries = Vec::with_capacity(mapping.entries.len());
                 for (key, entry) in &mapping.entries {
                     if let Some(node) = self.node(&entry.tree)? {
-                        entries.push((key.clone(), node));
+                        entries.push((key.as_str().into(), node));
                     }
                 }
                 Value::Map(entries)

@@ -2,14 +2,17 @@
 
 use std::{fmt, ops::Range};
 
+use smol_str::{SmolStr, SmolStrBuilder};
+
 use super::{Exposure, Masked, SecretId, Secrets, Sources, Spot};
 
 /// A string with the parts that came from elsewhere marked: `postgres://u:${PW}@db` has one mark, secret
 /// when `PW` is. A transformation that cannot carry marks makes the whole string secret.
 #[derive(Clone, Default)]
 pub struct Text {
-    text: Box<str>,
-    marks: Option<Box<[Mark]>>,
+    text: SmolStr,
+    /// Most have none.
+    marks: Option<Box<Box<[Mark]>>>,
 }
 
 /// A part of a [`Text`] that interpolation, or concealment, put in.
@@ -28,7 +31,7 @@ pub type Piece<'a> = (&'a str, Option<(Spot, Option<SecretId>)>);
 
 impl Text {
     /// A string all of which was written where it stands.
-    pub fn new(text: impl Into<Box<str>>) -> Self {
+    pub fn new(text: impl Into<SmolStr>) -> Self {
         Self { text: text.into(), marks: None }
     }
 
@@ -36,7 +39,7 @@ impl Text {
     pub fn secret(text: &str, name: &str, spot: Spot, secrets: &Secrets) -> Self {
         let id = secrets.conceal(text.as_bytes(), name, spot.into());
         let range = 0..u32::try_from(text.len()).unwrap_or(u32::MAX);
-        Self { text: text.into(), marks: Some(Box::new([Mark { range, spot, secret: Some(id) }])) }
+        Self { text: text.into(), marks: Some(Box::new(Box::new([Mark { range, spot, secret: Some(id) }]))) }
     }
 
     /// This string, secret as a whole from now on; marks inside it are kept as sources by the caller's spot.
@@ -73,7 +76,7 @@ impl Text {
 
     /// The marked parts, in order, never overlapping.
     pub fn marks(&self) -> &[Mark] {
-        self.marks.as_deref().unwrap_or_default()
+        self.marks.as_deref().map(|marks| &**marks).unwrap_or_default()
     }
 
     /// The spots of all marked parts.
@@ -99,6 +102,9 @@ impl Text {
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Self {
         let text = self.text.get(range.clone()).unwrap_or_default();
+        if self.marks.is_none() {
+            return Self::new(text);
+        }
         let mut builder = TextBuilder::default();
         let mut at = range.start;
         for mark in self.marks() {
@@ -143,7 +149,8 @@ impl Text {
 /// Puts a [`Text`] together piece by piece.
 #[derive(Default)]
 pub struct TextBuilder {
-    text: String,
+    text: SmolStrBuilder,
+    length: usize,
     marks: Vec<Mark>,
 }
 
@@ -151,13 +158,14 @@ impl TextBuilder {
     /// Appends what carries no mark.
     pub fn push(&mut self, text: &str) {
         self.text.push_str(text);
+        self.length += text.len();
     }
 
     /// Appends a marked part.
     pub fn push_marked(&mut self, text: &str, spot: Spot, secret: Option<SecretId>) {
-        let start = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
-        self.text.push_str(text);
-        let end = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
+        let start = u32::try_from(self.length).unwrap_or(u32::MAX);
+        self.push(text);
+        let end = u32::try_from(self.length).unwrap_or(u32::MAX);
         if end > start || secret.is_none() {
             self.marks.push(Mark { range: start..end, spot, secret });
         }
@@ -165,6 +173,10 @@ impl TextBuilder {
 
     /// Appends another text with its marks.
     pub fn push_text(&mut self, text: &Text) {
+        if text.marks.is_none() {
+            self.push(&text.text);
+            return;
+        }
         for (piece, mark) in text.pieces() {
             match mark {
                 Some((spot, secret)) => self.push_marked(piece, spot, secret),
@@ -175,7 +187,7 @@ impl TextBuilder {
 
     /// The finished text.
     pub fn finish(self) -> Text {
-        Text { text: self.text.into(), marks: (!self.marks.is_empty()).then(|| self.marks.into()) }
+        Text { text: self.text.finish(), marks: (!self.marks.is_empty()).then(|| Box::new(self.marks.into())) }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use smol_str::SmolStr;
+
 use super::{Entry, Mapping, Scalar, Tag, Tree, codes, resolve, scalar::is_text};
 use crate::{
     diagnostic::Finding,
@@ -85,7 +87,7 @@ enum Open {
 }
 
 enum Key {
-    Name(Box<str>, Spot),
+    Name(SmolStr, Spot),
     Merge,
 }
 

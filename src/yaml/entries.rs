@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use smol_str::SmolStr;
+
 use super::Entry;
 use crate::value::Spot;
 
@@ -11,20 +13,32 @@ const LONG: usize = 16;
 /// Entries by key, in the order in which they were put in; keys are unique.
 #[derive(Clone, Debug, Default)]
 pub struct Entries {
-    list: Vec<(Box<str>, Entry)>,
+    list: Vec<(SmolStr, Entry)>,
     #[allow(clippy::box_collection, reason = "most mappings have none, and there is one mapping for every few values")]
-    index: Option<Box<HashMap<Box<str>, usize>>>,
+    index: Option<Box<HashMap<SmolStr, usize>>>,
 }
 
 /// The entries, one by one.
 pub type Iter<'a> =
-    std::iter::Map<std::slice::Iter<'a, (Box<str>, Entry)>, fn(&'a (Box<str>, Entry)) -> (&'a Box<str>, &'a Entry)>;
+    std::iter::Map<std::slice::Iter<'a, (SmolStr, Entry)>, fn(&'a (SmolStr, Entry)) -> (&'a SmolStr, &'a Entry)>;
 
 /// The entries, one by one, to change them.
 pub type IterMut<'a> = std::iter::Map<
-    std::slice::IterMut<'a, (Box<str>, Entry)>,
-    fn(&'a mut (Box<str>, Entry)) -> (&'a Box<str>, &'a mut Entry),
+    std::slice::IterMut<'a, (SmolStr, Entry)>,
+    fn(&'a mut (SmolStr, Entry)) -> (&'a SmolStr, &'a mut Entry),
 >;
+
+/// Half of the entries, to change their values.
+pub struct HalfMut<'a>(&'a mut [(SmolStr, Entry)]);
+
+impl<'a> IntoIterator for HalfMut<'a> {
+    type Item = (&'a SmolStr, &'a mut Entry);
+    type IntoIter = IterMut<'a>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter_mut().map(|(key, entry)| (&*key, entry))
+    }
+}
 
 impl Entries {
     /// How many.
@@ -60,7 +74,7 @@ impl Entries {
     }
 
     /// Puts an entry in the place of the one with the same key, or at the end. Gives what was there.
-    pub fn insert(&mut self, key: Box<str>, entry: Entry) -> Option<Entry> {
+    pub fn insert(&mut self, key: SmolStr, entry: Entry) -> Option<Entry> {
         if let Some(known) = self.get_mut(&key) {
             return Some(std::mem::replace(known, entry));
         }
@@ -69,7 +83,7 @@ impl Entries {
     }
 
     /// Puts an entry at the end. One that has the key already stays: the key comes back, with the place of the other.
-    pub(super) fn add(&mut self, key: Box<str>, entry: Entry) -> Result<(), (Box<str>, Spot)> {
+    pub(super) fn add(&mut self, key: SmolStr, entry: Entry) -> Result<(), (SmolStr, Spot)> {
         if let Some(known) = self.get(&key) {
             let place = known.key;
             return Err((key, place));
@@ -78,7 +92,7 @@ impl Entries {
         Ok(())
     }
 
-    fn append(&mut self, key: Box<str>, entry: Entry) {
+    fn append(&mut self, key: SmolStr, entry: Entry) {
         if let Some(index) = &mut self.index {
             index.insert(key.clone(), self.list.len());
         }
@@ -98,7 +112,7 @@ impl Entries {
     }
 
     /// Keeps what the predicate wants.
-    pub fn retain(&mut self, mut keep: impl FnMut(&Box<str>, &mut Entry) -> bool) {
+    pub fn retain(&mut self, mut keep: impl FnMut(&SmolStr, &mut Entry) -> bool) {
         let before = self.list.len();
         self.list.retain_mut(|(key, entry)| keep(key, entry));
         if self.index.is_some() && self.list.len() != before {
@@ -121,8 +135,20 @@ impl Entries {
         self.list.iter_mut().map(|(key, entry)| (&*key, entry))
     }
 
+    /// All of them, in their order.
+    pub fn as_slice(&self) -> &[(SmolStr, Entry)] {
+        &self.list
+    }
+
+    /// The two halves, to change their values side by side.
+    pub fn halves_mut(&mut self) -> (HalfMut<'_>, HalfMut<'_>) {
+        let middle = self.list.len() / 2;
+        let (first, second) = self.list.split_at_mut(middle);
+        (HalfMut(first), HalfMut(second))
+    }
+
     /// The keys.
-    pub fn keys(&self) -> impl Iterator<Item = &Box<str>> {
+    pub fn keys(&self) -> impl Iterator<Item = &SmolStr> {
         self.list.iter().map(|(key, _)| key)
     }
 
@@ -138,8 +164,8 @@ impl Entries {
 }
 
 impl IntoIterator for Entries {
-    type Item = (Box<str>, Entry);
-    type IntoIter = std::vec::IntoIter<(Box<str>, Entry)>;
+    type Item = (SmolStr, Entry);
+    type IntoIter = std::vec::IntoIter<(SmolStr, Entry)>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.list.into_iter()
@@ -147,7 +173,7 @@ impl IntoIterator for Entries {
 }
 
 impl<'a> IntoIterator for &'a Entries {
-    type Item = (&'a Box<str>, &'a Entry);
+    type Item = (&'a SmolStr, &'a Entry);
     type IntoIter = Iter<'a>;
 
     fn into_iter(self) -> Self::IntoIter {
@@ -156,7 +182,7 @@ impl<'a> IntoIterator for &'a Entries {
 }
 
 impl<'a> IntoIterator for &'a mut Entries {
-    type Item = (&'a Box<str>, &'a mut Entry);
+    type Item = (&'a SmolStr, &'a mut Entry);
     type IntoIter = IterMut<'a>;
 
     fn into_iter(self) -> Self::IntoIter {
@@ -164,8 +190,8 @@ impl<'a> IntoIterator for &'a mut Entries {
     }
 }
 
-impl Extend<(Box<str>, Entry)> for Entries {
-    fn extend<T: IntoIterator<Item = (Box<str>, Entry)>>(&mut self, entries: T) {
+impl Extend<(SmolStr, Entry)> for Entries {
+    fn extend<T: IntoIterator<Item = (SmolStr, Entry)>>(&mut self, entries: T) {
         for (key, entry) in entries {
             self.insert(key, entry);
         }

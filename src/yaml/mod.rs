@@ -4,6 +4,7 @@
 mod build;
 pub(crate) mod codes;
 mod entries;
+mod json;
 mod parse;
 mod plain;
 mod quick;
@@ -12,8 +13,9 @@ mod tree;
 mod write;
 
 pub use build::{Document, Suspicion};
-pub use entries::Entries;
+pub use entries::{Entries, HalfMut};
 
+pub use json::write_json;
 pub use parse::{is_quick, parse, parse_fully};
 pub use plain::Plain;
 pub use scalar::{go_float, resolve};

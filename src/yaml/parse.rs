@@ -64,10 +64,10 @@ fn register<'b>(bytes: &'b [u8], path: &str, role: FileRole, origins: &Origins) 
             let good = error.valid_up_to();
             let shown = String::from_utf8_lossy(bytes);
             let file = origins.add_file(path, role, shown.as_ref());
-            let finding =
-                Finding::new(&codes::NOT_TEXT, "not UTF-8 text".into(), origins.in_file(file, good..good + 1))
-                    .help("save the file as UTF-8");
-            Err(finding.into())
+            // What is shown holds a replacement character there.
+            let spot = origins.in_file(file, good..good + char::REPLACEMENT_CHARACTER.len_utf8());
+            let finding = Finding::new(&codes::NOT_TEXT, "not UTF-8 text".into(), spot);
+            Err(finding.help("save the file as UTF-8").into())
         }
     }
 }

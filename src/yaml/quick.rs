@@ -220,28 +220,25 @@ impl<'t> Scanner<'t, '_, '_> {
             return Err(Unsure);
         }
         let column = self.column();
-        let first = self.at;
-        let mut begun = false;
+        let mut begin = Some(self.at);
         loop {
             self.at += 1;
-            let dash = self.at;
             let ended = self.skip()?;
-            let empty = self.is_end() || (ended && self.column() <= column);
-            if !begun {
-                // On the level of its key, the full reader places a list where what follows its dash is.
-                let at = if level { self.at } else { first };
+            // Nobody writes items that are empty.
+            if self.is_end() || (ended && self.column() <= column) {
+                return Err(Unsure);
+            }
+            if let Some(at) = begin.take() {
+                // On the level of its key, the full reader places a list where its first item is.
+                let at = match (level, ended) {
+                    (true, true) => return Err(Unsure),
+                    (true, false) => self.at,
+                    (false, _) => at,
+                };
                 let spot = self.builder.spot(at, at);
                 self.builder.sequence_start(properties.anchor, properties.label, spot)?;
-                if empty || (level && ended) {
-                    return Err(Unsure);
-                }
-                begun = true;
             }
-            if empty {
-                self.nothing(dash)?;
-            } else {
-                self.node(column + 1, true, depth + 1)?;
-            }
+            self.node(column + 1, true, depth + 1)?;
             if self.is_end() || self.column() < column {
                 break;
             }

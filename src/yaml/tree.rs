@@ -1,6 +1,7 @@
 //! The tree between bytes and the typed model.
 
 use serde_json::Value as Json;
+use smol_str::SmolStr;
 
 use super::{Entries, go_float};
 use crate::value::{Masked, Spot, Text};
@@ -271,7 +272,7 @@ impl Mapping {
     }
 
     /// Sets a value in place, or appends it; the place of the key is that of the value.
-    pub fn set(&mut self, key: impl Into<Box<str>>, tree: Tree) {
+    pub fn set(&mut self, key: impl Into<SmolStr>, tree: Tree) {
         let key = key.into();
         if let Some(known) = self.entries.get_mut(&key) {
             known.tree = tree;

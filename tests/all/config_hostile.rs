@@ -6,8 +6,8 @@ use std::{fmt::Write as _, sync::Arc};
 use proptest::prelude::*;
 use transship::{
     compose::{Configuration, Form, Request, configuration},
-    diagnostic::Findings,
-    value::{Origins, Secrets},
+    diagnostic::{Findings, Severity, Style, render},
+    value::{FileRole, Origins, Secrets},
     yaml,
 };
 
@@ -45,6 +45,17 @@ fn aliases_of_aliases_are_refused_before_they_unfold() {
         let _ = writeln!(merges, "x-{level}: &a{level}\n  <<: [*a{0}, *a{0}]\n  k{level}: [*a{0}, *a{0}]", level - 1);
     }
     assert_eq!(code(&merges), "yaml-too-large");
+}
+
+#[test]
+fn bytes_that_are_no_text_have_a_place_that_can_be_shown() {
+    for bytes in [&b"a: {b: c}\xf4}\n"[..], b"\xff", b"a: \xc3\n", b"a\n\xe2\x82"] {
+        let origins = Origins::new();
+        let findings = yaml::parse(bytes, "compose.yaml", FileRole::Compose, &origins).unwrap_err();
+        let style = Style { color: false, width: 100, least: Severity::Info };
+        let shown = render(&findings, &origins, &Secrets::default(), style);
+        assert!(shown.contains("compose.yaml:") && shown.contains('\u{fffd}'), "{shown}");
+    }
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Translator<'_> {
     /// Networks and volumes.
     fn section(&mut self, section: &'static str, kind: &'static str) {
         let Some(tree) = self.project.canonical.get(section).and_then(crate::yaml::Tree::as_mapping) else { return };
-        let mut names: Vec<&Name> = tree.entries.keys().collect();
+        let mut names: Vec<&str> = tree.entries.keys().map(|name| name.as_str()).collect();
         names.sort();
         for name in names {
             let Some(tree) = self.project.canonical.at(&[section, name]) else { continue };
@@ -108,7 +108,7 @@ impl Translator<'_> {
                 continue;
             }
             let subject =
-                if kind == kind::NETWORK { Subject::Network(name.clone()) } else { Subject::Volume(name.clone()) };
+                if kind == kind::NETWORK { Subject::Network(name.into()) } else { Subject::Volume(name.into()) };
             let key = Key::new(subject, Role::new(kind));
             let mut body = service::carried(&node, &[section, name]);
             body.set("name", Node::new(Value::Reference(Box::new(key.clone()), Part::Name), called.from));

@@ -1,0 +1,121 @@
+//! Documents to JSON, with the bytes that Go's and everybody else's writers give.
+
+use super::Plain;
+
+/// JSON over several lines, indented by two blanks. What a terminal would take for more than text is escaped.
+pub fn write_json(plain: &Plain<'_>) -> String {
+    let mut writer = Writer { out: String::new(), indent: String::from("\n") };
+    writer.value(plain);
+    writer.out.push('\n');
+    writer.out
+}
+
+struct Writer {
+    out: String,
+    /// A line end and the blanks that follow it.
+    indent: String,
+}
+
+impl Writer {
+    fn value(&mut self, plain: &Plain<'_>) {
+        match plain {
+            Plain::Null => self.out.push_str("null"),
+            Plain::Bool(true) => self.out.push_str("true"),
+            Plain::Bool(false) => self.out.push_str("false"),
+            Plain::Integer(value) => self.out.push_str(&value.to_string()),
+            Plain::Unsigned(value) => self.out.push_str(&value.to_string()),
+            Plain::Float(value) => self.out.push_str(&serde_json::Value::from(*value).to_string()),
+            Plain::Text(text) => self.text(text),
+            Plain::List(items) if items.is_empty() => self.out.push_str("[]"),
+            Plain::Map(entries) if entries.is_empty() => self.out.push_str("{}"),
+            Plain::List(items) => {
+                self.open('[');
+                for (number, item) in items.iter().enumerate() {
+                    self.line(number);
+                    self.value(item);
+                }
+                self.close(']');
+            }
+            Plain::Map(entries) => {
+                self.open('{');
+                for (number, (key, value)) in entries.iter().enumerate() {
+                    self.line(number);
+                    self.text(key);
+                    self.out.push_str(": ");
+                    self.value(value);
+                }
+                self.close('}');
+            }
+        }
+    }
+
+    fn open(&mut self, bracket: char) {
+        self.out.push(bracket);
+        self.indent.push_str("  ");
+    }
+
+    fn line(&mut self, number: usize) {
+        if number > 0 {
+            self.out.push(',');
+        }
+        self.out.push_str(&self.indent);
+    }
+
+    fn close(&mut self, bracket: char) {
+        self.indent.truncate(self.indent.len().saturating_sub(2));
+        self.out.push_str(&self.indent);
+        self.out.push(bracket);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.out.push('"');
+        let odd = |b: &u8| *b < 0x20 || matches!(*b, b'"' | b'\\' | 0x7f | 0xc2);
+        let mut rest = text;
+        while let Some(at) = rest.as_bytes().iter().position(odd) {
+            let (before, from) = rest.split_at(at);
+            self.out.push_str(before);
+            let mut chars = from.chars();
+            if let Some(c) = chars.next() {
+                self.character(c);
+            }
+            rest = chars.as_str();
+        }
+        self.out.push_str(rest);
+        self.out.push('"');
+    }
+
+    fn character(&mut self, c: char) {
+        match c {
+            '"' => self.out.push_str("\\\""),
+            '\\' => self.out.push_str("\\\\"),
+            '\n' => self.out.push_str("\\n"),
+            '\r' => self.out.push_str("\\r"),
+            '\t' => self.out.push_str("\\t"),
+            '\u{8}' => self.out.push_str("\\b"),
+            '\u{c}' => self.out.push_str("\\f"),
+            c if c.is_control() => self.out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => self.out.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_written_otherwise_than_by_the_library() {
+        let all: String = (0_u8..0x7f).map(char::from).chain("é€😀\u{a0}".chars()).collect();
+        let plain = Plain::Map(vec![
+            ("".into(), Plain::Null),
+            ("a\"\\".into(), Plain::List(vec![Plain::Bool(true), Plain::Bool(false), Plain::Integer(-1)])),
+            ("b".into(), Plain::List(vec![Plain::Unsigned(u64::MAX), Plain::Float(0.1), Plain::Float(1e300)])),
+            ("c".into(), Plain::List(vec![Plain::List(Vec::new()), Plain::Map(Vec::new()), Plain::Text(all.into())])),
+            ("d".into(), Plain::Map(vec![("e".into(), Plain::Map(vec![("f".into(), Plain::Text("g".into()))]))])),
+        ]);
+        let library = serde_json::to_string_pretty(&plain).unwrap_or_default();
+        assert_eq!(write_json(&plain), library + "\n");
+        let controls = Plain::Text("\u{7f}\u{80}\u{9f}".into());
+        assert_eq!(write_json(&controls), "\"\\u007f\\u0080\\u009f\"\n");
+    }
+}
