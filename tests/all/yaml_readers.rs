@@ -42,7 +42,7 @@ fn documents(text: &str, quickly: bool) -> Result<String, String> {
     let read = if quickly { parse } else { parse_fully };
     let documents = read(text.as_bytes(), "x", FileRole::Compose, &origins).map_err(|findings| {
         let mut out = String::new();
-        for finding in findings.iter() {
+        for finding in &findings {
             let _ = writeln!(out, "{finding:?} {:?}", origins.describe(finding.spot()));
         }
         out
