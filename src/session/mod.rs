@@ -142,7 +142,7 @@ struct Unstyled {
 
 impl Write for Unstyled {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let control = |b: u8| ((b < 0x20) & (b != b'\n') & (b != b'\t') & (b != b'\r')) | (b == 0x7f);
+        let control = |b: u8| matches!(b, 0..=8 | 11 | 12 | 14..=31 | 0x7f);
         // Without a way out inside, so that it is done many bytes at a time.
         self.styled |= bytes.iter().fold(false, |any, b| any | control(*b));
         if self.styled { self.stripped.write(bytes) } else { io::stdout().write(bytes) }

@@ -1,5 +1,7 @@
 //! Documents to JSON, with the bytes that Go's and everybody else's writers give.
 
+use std::fmt::Write as _;
+
 use super::Plain;
 
 /// JSON over several lines, indented by two blanks. What a terminal would take for more than text is escaped.
@@ -93,7 +95,10 @@ impl Writer {
             '\t' => self.out.push_str("\\t"),
             '\u{8}' => self.out.push_str("\\b"),
             '\u{c}' => self.out.push_str("\\f"),
-            c if c.is_control() => self.out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if c.is_control() => {
+                // A string takes all that is written.
+                let _ = write!(self.out, "\\u{:04x}", u32::from(c));
+            }
             c => self.out.push(c),
         }
     }

@@ -38,7 +38,7 @@ pub(super) fn read(builder: &mut Builder<'_>, text: &str) -> Sure<()> {
 
 /// Whether all characters are ones that need no thought. A carriage return does.
 fn is_ordinary(text: &str) -> bool {
-    let odd = |b: u8| ((b < 0x20) & (b != b'\n') & (b != b'\t')) | (b == 0x7f);
+    let odd = |b: u8| matches!(b, 0..=8 | 11..=31 | 0x7f);
     // Without a way out inside, so that it is done many bytes at a time.
     let any = |chunk: &[u8]| chunk.iter().fold(false, |any, b| any | odd(*b));
     if text.as_bytes().chunks(1 << 12).any(any) {
@@ -112,7 +112,7 @@ impl<'t> Scanner<'t, '_, '_> {
     }
 
     /// Whether here is `---` or `...` on its own, at the beginning of a line.
-    fn is_marker(&self, marker: &[u8; 3]) -> bool {
+    fn is_marker(&self, marker: &[u8]) -> bool {
         self.at == self.line
             && self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(marker))
             && self.is_blank(self.at + 3)
@@ -261,23 +261,20 @@ impl<'t> Scanner<'t, '_, '_> {
     /// A key and its colon.
     fn key(&mut self) -> Sure<()> {
         let start = self.at;
-        match self.byte(start) {
-            quote @ (b'"' | b'\'') => {
-                self.quoted(quote, Properties::default())?;
-                while self.byte(self.at) == b' ' {
-                    self.at += 1;
-                }
-                if self.byte(self.at) != b':' || !self.is_blank(self.at + 1) {
-                    return Err(Unsure);
-                }
+        if let quote @ (b'"' | b'\'') = self.byte(start) {
+            self.quoted(quote, Properties::default())?;
+            while self.byte(self.at) == b' ' {
+                self.at += 1;
             }
-            _ => {
-                let (end, colon) = self.plain(ENDS_PLAIN)?;
-                if !colon {
-                    return Err(Unsure);
-                }
-                self.plain_scalar(start, end, Properties::default())?;
+            if self.byte(self.at) != b':' || !self.is_blank(self.at + 1) {
+                return Err(Unsure);
             }
+        } else {
+            let (end, colon) = self.plain(ENDS_PLAIN)?;
+            if !colon {
+                return Err(Unsure);
+            }
+            self.plain_scalar(start, end, Properties::default())?;
         }
         if self.at - start > LONGEST_KEY {
             return Err(Unsure);
@@ -523,12 +520,11 @@ impl<'t> Scanner<'t, '_, '_> {
 
     fn flow_key(&mut self) -> Sure<()> {
         let start = self.at;
-        match self.byte(start) {
-            quote @ (b'"' | b'\'') => self.quoted(quote, Properties::default())?,
-            _ => {
-                let (end, _) = self.plain(ENDS_PLAIN_IN_FLOW)?;
-                self.plain_scalar(start, end, Properties::default())?;
-            }
+        if let quote @ (b'"' | b'\'') = self.byte(start) {
+            self.quoted(quote, Properties::default())?;
+        } else {
+            let (end, _) = self.plain(ENDS_PLAIN_IN_FLOW)?;
+            self.plain_scalar(start, end, Properties::default())?;
         }
         if self.byte(self.at) != b':' || !self.is_blank(self.at + 1) || self.at - start > LONGEST_KEY {
             return Err(Unsure);
