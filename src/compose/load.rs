@@ -365,15 +365,23 @@ fn label_files(tree: &mut Tree, files: &Trees<'_>, variables: &Variables, from: 
 /// Variables of containers are secret by their names, and passwords inside addresses are.
 fn conceal_environment(tree: &mut Tree, variables: &Variables) {
     for (_, service) in services_mut(tree) {
-        let Some(environment) = service.get_mut("environment").and_then(Tree::as_mapping_mut) else { continue };
-        for (name, entry) in &mut environment.entries {
-            let spot = entry.tree.spot;
-            if let Scalar::Text(text) = &mut entry.tree.value {
-                if conceal::name_says_so(name) {
-                    *text = text.concealed(name, spot, &variables.concealed);
-                } else if let Some(concealed) = conceal::credentials_in_url(text, name, spot, &variables.concealed) {
-                    *text = concealed;
-                }
+        conceal_variables(service, variables);
+        for hooks in ["pre_start", "post_start", "pre_stop"] {
+            let Some(Scalar::Sequence(hooks)) = service.get_mut(hooks).map(|tree| &mut tree.value) else { continue };
+            hooks.iter_mut().for_each(|hook| conceal_variables(hook, variables));
+        }
+    }
+}
+
+fn conceal_variables(container: &mut Tree, variables: &Variables) {
+    let Some(environment) = container.get_mut("environment").and_then(Tree::as_mapping_mut) else { return };
+    for (name, entry) in &mut environment.entries {
+        let spot = entry.tree.spot;
+        if let Scalar::Text(text) = &mut entry.tree.value {
+            if conceal::name_says_so(name) {
+                *text = text.concealed(name, spot, &variables.concealed);
+            } else if let Some(concealed) = conceal::credentials_in_url(text, name, spot, &variables.concealed) {
+                *text = concealed;
             }
         }
     }

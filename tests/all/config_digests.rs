@@ -110,8 +110,8 @@ async fn an_image_without_a_digest_stops_everything() {
     snapbox::assert_data_eq!(
         say(&registry, &["--lock-image-digests"]),
         str![[r#"
-error[imageDIGESTnotDIGESTfound]: image `REGISTRY/shop/web:9`: REGISTRY has no `9` of shop/web (404, MANIFEST_UNKNOWN)
- DIGESTDIGEST> compose.yaml:4:12
+error[image-not-found]: image `REGISTRY/shop/web:9`: REGISTRY has no `9` of shop/web (404, MANIFEST_UNKNOWN)
+ --> compose.yaml:4:12
   |
 4 |     image: REGISTRY/shop/web:9
   |            ^^^^^^^^^^^^^^^^^^^^^^^^^^

@@ -165,7 +165,7 @@ async fn cut_everywhere(what: &str, kept: bool, from: &MemoryPlace, wanted: &Wan
     assert_eq!(outcome.verdict, Verdict::Applied, "{what}: {:?}", outcome.message);
     let expected = whole.objects();
     let calls = outcome.plan.unwrap().stages.iter().map(|stage| stage.steps.len()).sum::<usize>();
-    assert!(calls > 1, "{what}: {calls} calls");
+    assert!(calls > 0, "{what}: nothing to cut off");
     // Planning after a finished apply is empty, and running it writes nothing.
     let versions = whole.versions();
     assert!(wanted.plan(&whole).await.stages.iter().all(|stage| stage.changes.is_empty()), "{what}");

@@ -60,7 +60,7 @@ fn says(bytes: &'static [u8], hold: bool) -> Engine {
 
 #[tokio::test]
 async fn both_sides_speak_the_older_version() {
-    for (theirs, expected) in [("1.41", "/v1.41/info"), ("1.56", "/v1.44/info")] {
+    for (theirs, expected) in [("1.41", "/v1.41/info"), ("1.56", "/v1.46/info")] {
         let (server, engine) = engine(theirs).await;
         let answer = ResponseTemplate::new(200).set_body_json(json!({"ID": "x"}));
         Mock::given(method("GET")).and(path(expected)).respond_with(answer).expect(2).mount(&server).await;

@@ -33,10 +33,9 @@ impl Small {
 
     fn with(server: Marathon, variables: &[(&str, &str)]) -> Self {
         let small = Self { server, ship: Ship::new(variables) };
-        for name in ["staging", "production", "demo"] {
+        for name in ["staging", "production"] {
             std::fs::remove_file(small.ship.shop.path().join(format!("compose.{name}.yaml"))).unwrap();
         }
-        std::fs::remove_file(small.ship.shop.path().join("transship.lock")).unwrap();
         let shop = &small.ship.shop;
         shop.write(
             "compose.yaml",

@@ -245,7 +245,7 @@ mod tests {
     fn names_are_frozen_and_fit() {
         let application = Application { project: "shop".into(), environment: "production".into() };
         let name = |entry: &str| config_name(&owner("shop", &application), &EntryName(entry.into()));
-        assert_eq!(name("revision/12/opened"), "transship.shop-shop-produ-rea7a6bt.revision-12-opened");
+        assert_eq!(name("revision/12/opened"), "transship.shop-shop-production-ev7qzhio.revision-12-opened");
         let long = Application { project: "a".repeat(90).into(), environment: "b".repeat(90).into() };
         for entry in ["key", "lock/4100000", "revision/1234567/record"] {
             assert!(config_name(&owner("shop", &long), &EntryName(entry.into())).len() <= LONGEST);

@@ -112,10 +112,35 @@ impl Translator<'_> {
             owners.sort_by_key(|owner| owner.suffix());
             if owners.is_empty() {
                 self.unused(if secret { "secrets" } else { "configs" }, name, spot);
-            } else if !declared.external {
+            } else if declared.external {
+                self.not_there(secret, name);
+            } else {
                 self.declared(name, secret, &declared, spot, &owners);
             }
         }
+    }
+
+    /// What the dispositions refuse, with everything that speaks of it.
+    fn not_there(&mut self, secret: bool, name: &Name) {
+        let section = if secret { "secrets" } else { "configs" };
+        let mut spots = Vec::new();
+        if let Some(tree) = self.project.canonical.at(&[section, name]) {
+            tree.walk(&mut |_, tree| spots.push(tree.spot));
+        }
+        for service in self.project.services.values() {
+            let list = if secret { &service.value.secrets } else { &service.value.configs };
+            for one in list.iter().flat_map(|all| &all.value) {
+                let source = one.value.source.as_ref();
+                if source.and_then(|source| source.value.plain()) == Some(name) {
+                    spots.extend(source.map(|source| source.spot));
+                    spots.extend(one.value.target.as_ref().map(|target| target.spot));
+                    spots.push(one.spot);
+                }
+            }
+        }
+        let words = format!("`{name}` would have to be there already");
+        let help = "Docker Compose knows none that are: give it a file, a variable or `content`";
+        self.find_covering(&codes::NEEDS, words, spots, &format!("{section}.{name}"), help);
     }
 
     /// What only builds use does not go along.

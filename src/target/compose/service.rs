@@ -150,10 +150,22 @@ impl Translator<'_> {
             }
             node.value != Value::Null
         });
-        for (variable, node) in entries {
-            if let (Value::Text(text), true) = (&mut node.value, sensitive.iter().any(|one| one.value == *variable)) {
-                let spot = origins.spots(node.from).first().copied().unwrap_or_default();
-                *text = text.concealed(variable, spot, &concealed);
+        let conceal = |entries: &mut Vec<(Box<str>, Node)>| {
+            for (variable, node) in entries {
+                let secret = sensitive.iter().any(|one| one.value == *variable);
+                if let (Value::Text(text), true) = (&mut node.value, secret) {
+                    let spot = origins.spots(node.from).first().copied().unwrap_or_default();
+                    *text = text.concealed(variable, spot, &concealed);
+                }
+            }
+        };
+        conceal(entries);
+        for hooks in ["pre_start", "post_start", "pre_stop"] {
+            let Some(Value::List(hooks)) = body.get_mut(hooks).map(|node| &mut node.value) else { continue };
+            for hook in hooks {
+                if let Some(Value::Map(entries)) = hook.get_mut("environment").map(|node| &mut node.value) {
+                    conceal(entries);
+                }
             }
         }
         for (variable, spot) in without {
