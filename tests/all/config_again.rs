@@ -80,10 +80,9 @@ fn what_docker_compose_prints_loads_again_or_is_on_the_list() {
 #[test]
 fn a_secret_out_of_a_variable_is_not_printed() {
     let mut files = MemoryFiles::default();
-    let child = "services: {b: {image: b, secrets: [own]}}\nsecrets: {own: {environment: HUSH}}\n\
-                 configs: {own: {environment: PLAIN}}\n";
+    let child = "services: {b: {image: b, secrets: [own]}}\nsecrets: {own: {environment: HUSH}}\n";
     let main = "name: a\ninclude: [child.yaml]\nservices: {a: {image: a, secrets: [mine]}}\n\
-                secrets: {mine: {environment: HUSH}}\n";
+                secrets: {mine: {environment: HUSH}}\nconfigs: {plain: {environment: PLAIN}}\n";
     for (name, text) in [("compose.yaml", main), ("child.yaml", child)] {
         files.0.insert(format!("/w/{name}"), text.as_bytes().to_vec());
     }

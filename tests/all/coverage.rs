@@ -154,6 +154,8 @@ fn cases() -> Vec<Case> {
 /// What the recorded answers have no case for.
 const FURTHER: &[&str] = &[
     "services: {s: {image: i, ports: ['80:80'], deploy: {update_config: {order: start-first, parallelism: 2, monitor: 20s}}}}",
+    "services: {s: {image: i, deploy: {replicas: 4, update_config: {parallelism: 2}}}}",
+    "services: {s: {image: i, configs: [c]}}\nconfigs: {c: {name: called, content: x}}",
     "services: {s: {image: i, deploy: {placement: {constraints: ['node.labels.zone == a'], max_replicas_per_node: 1}}}}",
     "services: {s: {image: i, deploy: {placement: {preferences: [{spread: node.labels.zone}]}}}}",
     "services: {s: {image: i, restart: 'no', deploy: {restart_policy: {condition: on-failure, max_attempts: 3}}}}",
@@ -195,7 +197,9 @@ const UNTOUCHED: &[&str] = &[
     "services.*",
     "services.*.networks",
     "services.*.profiles",
-    // Carried where an environment allows paths of nodes.
+    // Carried where an environment has another containerizer, or allows paths of nodes.
+    "services.*.deploy.resources.reservations.devices",
+    "services.*.gpus",
     "services.*.volumes.*.bind.propagation",
     "services.*.volumes.*.bind.recursive",
     "volumes.*",

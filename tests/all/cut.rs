@@ -244,6 +244,11 @@ async fn every_fixture_is_cut_off_and_finished_by_the_next_run() {
 async fn cut_off_removals(environment: &str, from: &MemoryPlace, gone: &Wanted) -> Vec<String> {
     let whole = from.copy();
     let outcome = gone.apply(&whole).await.unwrap();
+    if outcome.verdict == Verdict::Unchanged {
+        // All of it holds data, and stays.
+        assert_eq!(whole.objects(), from.objects(), "{environment}");
+        return whole.objects().into_keys().collect();
+    }
     assert_eq!(outcome.verdict, Verdict::Applied);
     assert!(whole.entries().is_empty(), "{:?}", whole.entries());
     let expected = whole.objects();

@@ -87,7 +87,7 @@ fn what_would_restart_every_installation_does_not_change() {
     let Ok(on_swarm) = translate(&Disk, &shop::directory(), Some("swarm"), &none, None) else { panic!("on a Swarm") };
     described("shop in swarm", &on_swarm, &mut text);
     all.push(on_swarm);
-    for topic in ["security", "memory", "volumes", "ports"] {
+    for topic in ["security", "memory", "volumes", "scaling"] {
         let translated = translate_as(Some(Dialect::Swarm), &Disk, &fixture(topic), None, &none, None);
         all.push(translated.unwrap_or_else(|_| panic!("{topic} on a Swarm")));
     }

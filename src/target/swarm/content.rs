@@ -277,6 +277,10 @@ impl Translator<'_> {
                 return Some(Vec::new());
             }
         };
+        if files.is_empty() {
+            let words = format!("{} is an empty directory, and nothing of it is carried along", self.relative(source));
+            self.find(&codes::NO_CONTENT, words, source.spot, at, "use a volume, or put a file into it");
+        }
         let relative = path.strip_prefix(&format!("{}/", self.project.directory)).unwrap_or(path).to_owned();
         let mut mounted = Vec::new();
         for (below, content) in files {
