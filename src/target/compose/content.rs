@@ -303,6 +303,18 @@ impl Translator<'_> {
         self.project.origins.union(spots.into_iter().filter(|spot| spot.is_somewhere()))
     }
 
+    /// Options of bind mounts mean nothing for what is carried along.
+    fn optionless(&mut self, mount: &Located<Mount>, at: &str) {
+        let Some(bind) = &mount.value.bind else { return };
+        let options = &bind.value;
+        let made = options.create_host_path.as_ref().is_some_and(|flag| !flag.value);
+        if made || options.propagation.is_some() || options.selinux.is_some() || options.recursive.is_some() {
+            let words = "options of a bind mount mean nothing for what is carried along".to_owned();
+            let help = "leave them out, or use an absolute path of the engine's host";
+            self.find(&codes::APPROXIMATED, words, bind.spot, &format!("{at}.bind"), help);
+        }
+    }
+
     /// A directory of the project, as a volume that is mounted in its place; a file is none.
     fn directory(&mut self, name: &str, index: usize, mount: &Located<Mount>) -> Option<Node> {
         let source = mount.value.source.as_ref()?;
@@ -321,6 +333,7 @@ impl Translator<'_> {
             }
         };
         self.written_to(mount, &at);
+        self.optionless(mount, &at);
         let key = self.files_key(path);
         if !self.resources.contains_key(&key) {
             let mut tree = Node::map(from);

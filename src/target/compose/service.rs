@@ -90,6 +90,15 @@ impl Translator<'_> {
             }
             return false;
         };
+        if let Some(written) = written {
+            // Of a name with both, the digest counts.
+            let both = written.value.plain().and_then(|text| text.split_once('@'));
+            if both.is_some_and(|(name, _)| name.rsplit('/').next().unwrap_or(name).contains(':')) {
+                let words = format!("the tag of `{}` says nothing beside its digest", written.value.masked());
+                let at = format!("services.{name}.image");
+                self.find(&codes::APPROXIMATED, words, written.spot, &at, "leave out the tag");
+            }
+        }
         let origins = &self.project.origins;
         let here = written.map(|image| image.value.sources(image.spot, origins)).unwrap_or_default();
         body.set("image", Node::new(&*image.reference, origins.join([here, image.spot.into()])));

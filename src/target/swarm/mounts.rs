@@ -38,7 +38,11 @@ impl Translator<'_> {
                 }
                 "bind" => {
                     let Some(source) = &value.source else { continue };
-                    let from = self.project.origins.union([mount.spot, source.spot]);
+                    let parts = [Some(mount.spot), Some(source.spot), Some(target.spot)].into_iter().flatten();
+                    let parts = parts.chain(value.kind.as_ref().map(|kind| kind.spot));
+                    let parts = parts.chain(value.read_only.as_ref().map(|flag| flag.spot));
+                    let from =
+                        self.project.origins.union(parts.chain(value.consistency.as_ref().map(|word| word.spot)));
                     let path = target.value.plain().unwrap_or_default().to_owned();
                     match self.files(source, &path, &at, from) {
                         Some(found) => {
