@@ -6,7 +6,7 @@ use super::{Context, Found, Stop};
 use crate::{
     deploy::{self, Outlook, Site},
     diagnostic::{Finding, FindingView, Findings, view},
-    environment::{DESTINATION_REQUIRED, Known, NOT_YET, Selected},
+    environment::{DESTINATION_REQUIRED, Known, Selected},
     image::{Pinned, Reference},
     plan::{Action, Consent, Gate, Goal, Options},
     platform::{DestinationId, Expected, Means, Platform, Verified, connect},
@@ -87,7 +87,7 @@ impl<'c> Journey<'c> {
         selected: Selected,
         aim: Aim,
     ) -> anyhow::Result<Self> {
-        let target = context.target(&selected)?;
+        let target = target::of(selected.dialect);
         let Some(destination) = selected.destination.clone() else {
             let words = match &*selected.name {
                 "" => "nothing says where the application goes".to_owned(),
@@ -273,15 +273,6 @@ impl Context {
     /// `TRANSSHIP_KEY`.
     pub(super) fn own_key(&self) -> Option<Keyring> {
         self.session.variable("TRANSSHIP_KEY").map(Keyring::from_text)
-    }
-
-    /// The dialect of an environment, or a finding where it is not written yet.
-    pub(super) fn target(&self, selected: &Selected) -> anyhow::Result<Box<dyn Target>> {
-        target::of(selected.dialect).ok_or_else(|| {
-            let words = format!("{} cannot be reached yet", selected.dialect.title());
-            let finding = Finding::new(&NOT_YET, Masked::words(words), Spot::NOWHERE);
-            Found(finding.help("leave out `--to`, or say `--to kubernetes`").into()).into()
-        })
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     },
     remote::{PartSettings, Parts},
     session::Disk,
-    target::{Translation, Unit},
+    target::{self, Translation, Unit},
     value::{Keyring, Located, Source, Text},
 };
 
@@ -124,7 +124,7 @@ impl Context {
         selected: &Selected,
         keys: &Keyring,
     ) -> anyhow::Result<Translation> {
-        let target = self.target(selected)?;
+        let target = target::of(selected.dialect);
         let application = self.load(selected).await?;
         let resolution = self.resolve(known, selected, &application.project).await?;
         let settings = selected.settings(&application.project.name.value, None);

@@ -368,7 +368,9 @@ fn conceal_environment(tree: &mut Tree, variables: &Variables) {
         conceal_variables(service, variables);
         for hooks in ["pre_start", "post_start", "pre_stop"] {
             let Some(Scalar::Sequence(hooks)) = service.get_mut(hooks).map(|tree| &mut tree.value) else { continue };
-            hooks.iter_mut().for_each(|hook| conceal_variables(hook, variables));
+            for hook in hooks.iter_mut() {
+                conceal_variables(hook, variables);
+            }
         }
     }
 }

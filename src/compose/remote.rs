@@ -129,9 +129,7 @@ fn git(address: &str, wants_suffix: bool) -> Option<GitPlace> {
     if wants_suffix {
         let (_, host_and_path) = repository.split_once("://")?;
         let (_, path) = host_and_path.split_once('/')?;
-        if !decoded(path, false)?.ends_with(".git") {
-            return None;
-        }
+        decoded(path, false)?.strip_suffix(".git")?;
     }
     // What is no pair is passed over here.
     let pairs = pairs(query).into_iter().flatten().collect();

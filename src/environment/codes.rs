@@ -47,18 +47,9 @@ pub static DESTINATION_REQUIRED: Code = Code {
     severity: Severity::Error,
     title: "nothing says where the application goes",
     explain: "A live cluster is never guessed from the current context. Either the environment in transship.yaml has \
-              `kubernetes: {context: …}` or `output: DIRECTORY`, or the command line says `--context NAME` or \
-              `--to directory --output DIRECTORY`.",
-};
-
-/// A key of the past or the future.
-pub static NOT_YET: Code = Code {
-    name: "target-not-yet",
-    severity: Severity::Error,
-    title: "this target cannot be reached yet",
-    explain: "This release carries applications to Kubernetes clusters and to directories of Kubernetes manifests. \
-              Swarm, Marathon and Compose hosts are planned; the flag and the key are reserved for them.",
+              `kubernetes: {context: …}`, `swarm: {…}`, `compose: {…}`, `marathon: {url: …}` or `output: DIRECTORY`, or the \
+              command line says `--context NAME`, `--to swarm`, `--to compose` or `--output DIRECTORY`.",
 };
 
 pub(crate) const ALL: &[&Code] =
-    &[&UNKNOWN_SETTING, &WRONG_SETTING, &UNKNOWN_ENVIRONMENT, &ENVIRONMENT_REQUIRED, &DESTINATION_REQUIRED, &NOT_YET];
+    &[&UNKNOWN_SETTING, &WRONG_SETTING, &UNKNOWN_ENVIRONMENT, &ENVIRONMENT_REQUIRED, &DESTINATION_REQUIRED];

@@ -138,7 +138,6 @@ pub(super) fn destination(
             let url = environment.marathon.as_ref().and_then(|section| section.url.as_ref());
             url.map(|url| Destination::Marathon { url: url.value.clone() })
         }
-        Dialect::Files => None,
     };
     Ok((dialect, place))
 }

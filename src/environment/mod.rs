@@ -8,7 +8,7 @@ mod read;
 mod select;
 mod settings;
 
-pub use codes::{DESTINATION_REQUIRED, NOT_YET};
+pub use codes::DESTINATION_REQUIRED;
 pub use destination::{Destination, EngineName};
 pub use file::{
     Compose, Environment, ExpectedPlace, Guards, ImagePull, ImageSource, Images, Kubernetes, Marathon, Service,

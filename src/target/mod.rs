@@ -99,20 +99,19 @@ pub trait Target: Send + Sync {
     fn schedule(&self, release: &Release, changes: &[Change]) -> Vec<Step>;
 }
 
-/// The dialect of a name; `None` where it is not written yet.
-pub fn of(dialect: Dialect) -> Option<Box<dyn Target>> {
+/// Whoever speaks a dialect.
+pub fn of(dialect: Dialect) -> Box<dyn Target> {
     match dialect {
-        Dialect::Kubernetes => Some(Box::<kubernetes::Kubernetes>::default()),
-        Dialect::Swarm => Some(Box::new(swarm::Swarm)),
-        Dialect::Marathon => Some(Box::<marathon::Marathon>::default()),
-        Dialect::Compose => Some(Box::new(compose::Compose)),
-        Dialect::Files => None,
+        Dialect::Kubernetes => Box::<kubernetes::Kubernetes>::default(),
+        Dialect::Swarm => Box::new(swarm::Swarm),
+        Dialect::Marathon => Box::<marathon::Marathon>::default(),
+        Dialect::Compose => Box::new(compose::Compose),
     }
 }
 
 /// All dialects.
 pub fn all() -> impl Iterator<Item = Box<dyn Target>> {
-    Dialect::LIVE.into_iter().filter_map(of)
+    Dialect::LIVE.into_iter().map(of)
 }
 
 /// How the items of a list are told apart.

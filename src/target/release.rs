@@ -18,8 +18,6 @@ pub enum Dialect {
     Marathon,
     /// Compose itself.
     Compose,
-    /// Files: a release laid out.
-    Files,
 }
 
 impl Dialect {
@@ -33,7 +31,6 @@ impl Dialect {
             Self::Swarm => "swarm",
             Self::Marathon => "marathon",
             Self::Compose => "compose",
-            Self::Files => "files",
         }
     }
 
@@ -44,7 +41,6 @@ impl Dialect {
             Self::Swarm => "Swarm",
             Self::Marathon => "Marathon",
             Self::Compose => "a Docker host",
-            Self::Files => "files",
         }
     }
 }

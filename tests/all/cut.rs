@@ -72,7 +72,7 @@ impl Wanted {
         let secrets = Arc::new(Secrets::default());
         let (pinned, settings, dialect) = shop::pinned(environment, "shop", files, &secrets).await.unwrap();
         let translate = move |keys: &Keyring| {
-            let target = target::of(dialect).unwrap();
+            let target = target::of(dialect);
             let translation = target.translate(&pinned, &settings, &Unit::default(), keys);
             assert!(!translation.findings.has_errors());
             translation.release
@@ -94,7 +94,7 @@ impl Wanted {
     }
 
     fn target(&self) -> Box<dyn Target> {
-        target::of(self.release.dialect).unwrap()
+        target::of(self.release.dialect)
     }
 
     fn site<'a>(&'a self, place: &'a MemoryPlace, dialect: &'a dyn Target) -> Site<'a> {

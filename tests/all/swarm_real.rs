@@ -137,7 +137,7 @@ impl Stacks {
         let images = stacks.docker.0.get("IMAGES");
         let environment = |name: &str| {
             format!(
-                "  {name}:\n    files: [compose.{name}.yaml, compose.here.yaml]\n    variables:\n      REGISTRY: \
+                "  {name}:\n    files: [compose.{name}.yaml, here.yaml]\n    variables:\n      REGISTRY: \
                  {images}\n      DATABASE_IMAGE: {images}/library/postgres:17\n      CACHE_IMAGE: \
                  {images}/library/redis:8\n      ADMINISTRATION_IMAGE: {images}/library/adminer:5\n    swarm:\n      \
                  host: {}\n      stack: {}\n",
@@ -153,7 +153,7 @@ impl Stacks {
         );
         let shop = &stacks.ship.shop;
         shop.write("transship.yaml", &text);
-        shop.write("compose.here.yaml", HERE);
+        shop.write("here.yaml", HERE);
         // Names lead to other addresses whenever a service is renewed.
         shop.edit(
             "web/nginx.conf",

@@ -97,7 +97,7 @@ fn pin(
     };
     let settings = ImageSettings::default();
     let registries = Registries::default();
-    let pinning = image::pin(image::Request {
+    let request = image::Request {
         project,
         additional,
         lock: Some(&lock),
@@ -105,9 +105,13 @@ fn pin(
         settings: &settings,
         platforms: &[],
         registries: &registries,
+    };
+    // On a thread of its own: whoever asks may be inside of a runtime.
+    let resolved = std::thread::scope(|scope| {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        scope.spawn(move || runtime.block_on(image::pin(request))).join().unwrap()
     });
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    Ok(runtime.block_on(pinning)?.pinned)
+    Ok(resolved?.pinned)
 }
 
 /// Loads, pins and translates an environment of what is in a folder, into its own dialect.
@@ -147,7 +151,7 @@ pub fn translate_as(
     // Where files can be put, so that it shows what becomes of them.
     settings.marathon.store.get_or_insert_with(|| Located::new("https://files.example.com".into(), Spot::NOWHERE));
     let keys = Keyring::from_text("the key of the test");
-    let target = target::of(dialect.unwrap_or(selected.dialect)).unwrap();
+    let target = target::of(dialect.unwrap_or(selected.dialect));
     let translation = target.translate(&pinned, &settings, &Unit::default(), &keys);
     Ok(Translated { project, loading: loaded.findings, translation, origins, secrets })
 }
