@@ -125,5 +125,5 @@ fn foreign(kind: ArtifactKind, what: &str) -> Failure {
 
 /// A media type as it may be shown.
 fn words(media_type: &str) -> String {
-    media_type.chars().filter(|c| c.is_ascii_graphic()).take(80).collect()
+    media_type.chars().filter(char::is_ascii_graphic).take(80).collect()
 }

@@ -127,7 +127,7 @@ pub fn encode_named(
                 if mark.and_then(|(_, secret)| secret).is_some() {
                     let known = variables.iter().find(|(_, value)| *value == piece).map(|(name, _)| name.clone());
                     let name = known.unwrap_or_else(|| format!("TRANSSHIP_SECRET_{}", variables.len() + 1));
-                    written.push_str(&format!("${{{name}}}"));
+                    written.extend(["${", &name, "}"]);
                     variables.insert(name, piece.to_owned());
                 } else {
                     written.push_str(&piece.replace('$', "$$"));

@@ -255,14 +255,14 @@ fn failure(errors: &str, place: &GitPlace) -> RemoteFailure {
         ),
     ];
     // What the other side says stands after `remote:`.
-    let own = errors.lines().filter(|line| !line.trim_start().starts_with("remote:"));
+    let mut own = errors.lines().filter(|line| !line.trim_start().starts_with("remote:"));
     let lower = own.clone().collect::<Vec<_>>().join("\n").to_ascii_lowercase();
     for (signs, code, message, help) in KINDS {
         if signs.iter().any(|sign| lower.contains(sign)) {
             return RemoteFailure { code, message: (*message).to_owned(), help: (*help).to_owned() };
         }
     }
-    let last = own.filter(|line| line.starts_with("fatal:") || line.starts_with("error:")).next_back();
+    let last = own.rfind(|line| line.starts_with("fatal:") || line.starts_with("error:"));
     // An address may hold what opens it.
     let words = last.unwrap_or("it ends without a word").replace(&*place.repository, "the repository");
     let words: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect();

@@ -52,8 +52,11 @@ pub struct Parts {
     artifacts: Artifacts,
     known: Mutex<BTreeMap<RemoteReference, Result<Part, RemoteFailure>>>,
     wanted: Mutex<BTreeSet<RemoteReference>>,
-    commits: Mutex<HashMap<(Box<str>, Box<str>), Flight>>,
+    commits: Mutex<HashMap<Revision, Flight>>,
 }
+
+/// A repository, and what names a commit in it.
+type Revision = (Box<str>, Box<str>);
 
 /// One look at a revision: whoever asks for the same waits for the same answer.
 type Flight = Arc<OnceCell<Result<String, RemoteFailure>>>;

@@ -265,12 +265,12 @@ error[lock-broken]: `kind` is missing
 #[test]
 fn no_environment_where_several_are() {
     let shop = Shop::copy();
-    shop.run(["render"]).code(1).stdout_eq("").stderr_eq(str![[r#"
+    shop.run(["render"]).code(1).stdout_eq("").stderr_eq(str![[r"
 error[environment-required]: name an environment: `demo`, `staging`, `production`, `marathon`, `swarm`
  = help: as the first argument of the command, or with `-e NAME`
 
 
-"#]]);
+"]]);
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn shop() -> Shop {
 #[test]
 fn what_does_not_carry_is_listed_with_its_place_and_what_to_do() {
     // No registry is asked: there is none of that name.
-    shop().run(["check", "--to", "kubernetes"]).code(1).stderr_eq(str![[r#""#]]).stdout_eq(str![[r#"
+    shop().run(["check", "--to", "kubernetes"]).code(1).stderr_eq(str![[r""]]).stdout_eq(str![[r"
 ATTRIBUTE                 PLACE              KUBERNETES
 services.web.mac_address  compose.yaml:4:18  warning
 services.web.volumes      compose.yaml:6:9   error
@@ -38,7 +38,7 @@ kubernetes: 2 errors, 1 warning
   error compose.yaml:8:7 services.web.devices: `devices` does not carry to Kubernetes
       a device of which node? use a device plugin
 
-"#]]);
+"]]);
 }
 
 #[test]
@@ -46,10 +46,10 @@ fn what_was_not_asked_for_by_name_is_only_told() {
     shop().run(["check"]).code(0);
     let carries = Shop::empty();
     carries.write("compose.yaml", "services: {web: {image: registry.invalid/web:1}}\n");
-    carries.run(["check", "--to", "kubernetes"]).code(0).stdout_eq(str![[r#"
+    carries.run(["check", "--to", "kubernetes"]).code(0).stdout_eq(str![[r"
 kubernetes: everything carries
 
-"#]]);
+"]]);
     carries.run(["check", "--to", "kubernetes", "--to", "compose", "--strict"]).code(0);
 }
 
@@ -82,8 +82,8 @@ fn what_does_not_load_is_no_question_of_targets() {
 #[test]
 fn several_targets_are_understood_by_check_alone() {
     let told = shop().run(["render", "--to", "kubernetes", "--to", "swarm"]).code(64);
-    told.stderr_eq(str![[r#"
+    told.stderr_eq(str![[r"
 error: --to: several targets are only understood by `check`
 
-"#]]);
+"]]);
 }

@@ -61,7 +61,7 @@ async fn images_are_printed_with_their_digests() {
     let say = |arguments: &[&str]| told(&directory, &host, &digest, arguments);
     snapbox::assert_data_eq!(
         say(&["--lock-image-digests"]),
-        str![[r#"
+        str![[r"
 services:
   both:
     image: REGISTRY/shop/web@DIGEST
@@ -77,7 +77,7 @@ services:
   pinned:
     image: REGISTRY/shop/web@DIGEST
 
-"#]]
+"]]
     );
     let whole = say(&["--resolve-image-digests", "--format", "json"]);
     let whole: Json = serde_json::from_str(&whole).unwrap();
@@ -109,7 +109,7 @@ async fn an_image_without_a_digest_stops_everything() {
         |registry: &ScriptedRegistry, arguments: &[&str]| told(&directory, &registry.host(), "no digest", arguments);
     snapbox::assert_data_eq!(
         say(&registry, &["--lock-image-digests"]),
-        str![[r#"
+        str![[r"
 error[image-not-found]: image `REGISTRY/shop/web:9`: REGISTRY has no `9` of shop/web (404, MANIFEST_UNKNOWN)
  --> compose.yaml:4:12
   |
@@ -119,7 +119,7 @@ error[image-not-found]: image `REGISTRY/shop/web:9`: REGISTRY has no `9` of shop
   = help: check the name and the tag, and whether it was pushed
 
 
-"#]]
+"]]
     );
     for flag in ["--resolve-image-digests", "--lock-image-digests"] {
         let text = say(&registry, &[flag, "--locked"]);

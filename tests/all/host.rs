@@ -106,11 +106,11 @@ fn without_docker_compose_the_remedy_is_told() {
     assert_eq!(output.status.code(), Some(1));
     snapbox::assert_data_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        snapbox::str![[r#"
+        snapbox::str![[r"
 error: Docker Compose is not installed: neither `docker compose` nor `docker-compose` runs
   = help: install the Compose plugin of Docker, or put docker-compose on PATH
 
-"#]]
+"]]
     );
     let output = run(&shop, programs.path(), &["compose", "demo", "--", "-f", "other.yaml", "ps"]);
     assert_eq!(output.status.code(), Some(64));

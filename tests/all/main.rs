@@ -7,6 +7,16 @@
     clippy::print_stderr,
     reason = "tests fail by panicking"
 )]
+#![allow(
+    clippy::await_holding_lock,
+    clippy::cast_possible_truncation,
+    clippy::format_collect,
+    clippy::format_push_string,
+    clippy::needless_for_each,
+    clippy::unnecessary_fold,
+    clippy::zero_sized_map_values,
+    reason = "scripted servers are small, and read plainly"
+)]
 
 mod cli_bad_input;
 mod cli_check;

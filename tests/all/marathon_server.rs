@@ -430,13 +430,13 @@ async fn what_is_not_valid_is_told_with_its_place() {
             "/container/portMappings",
             with("/a", |app| {
                 app["container"]["portMappings"] =
-                    json!([{"containerPort": 1, "name": "x"}, {"containerPort": 2, "name": "x"}])
+                    json!([{"containerPort": 1, "name": "x"}, {"containerPort": 2, "name": "x"}]);
             }),
         ),
         (
             "/networks",
             with("/a", |app| {
-                app["networks"] = json!([{"mode": "container", "name": "a"}, {"mode": "container", "name": "b"}])
+                app["networks"] = json!([{"mode": "container", "name": "a"}, {"mode": "container", "name": "b"}]);
             }),
         ),
         (
@@ -466,7 +466,7 @@ async fn what_is_not_valid_is_told_with_its_place() {
         (
             "/container/volumes(0)/containerPath",
             with("/a", |app| {
-                app["container"]["volumes"] = json!([{"containerPath": "/data", "persistent": {"size": 1}}])
+                app["container"]["volumes"] = json!([{"containerPath": "/data", "persistent": {"size": 1}}]);
             }),
         ),
         (

@@ -106,7 +106,7 @@ fn a_repository_is_included_extended_and_loaded() {
     let told = team.told(&["config"]).replace(&commit, "[COMMIT]");
     snapbox::assert_data_eq!(
         told,
-        str![[r#"
+        str![[r"
 name: shop
 services:
   more:
@@ -133,7 +133,7 @@ networks:
   default:
     name: shop_default
 
-"#]]
+"]]
     );
     // What is extended starts from the root of its repository, as in Docker Compose.
     team.shop.write(
@@ -166,7 +166,7 @@ fn the_lock_holds_repositories_to_their_commits() {
     let first = team.git(&["rev-parse", "HEAD"]);
 
     team.run(&["lock", "--check"]).code(1);
-    team.run(&["--locked", "config"]).code(1).stdout_eq("").stderr_eq(str![[r#"
+    team.run(&["--locked", "config"]).code(1).stdout_eq("").stderr_eq(str![[r"
 error[remote-not-locked]: cannot read https://git.example.com/team/base.git#main:sub: the lock does not hold it
  --> compose.yaml:2:5
   |
@@ -176,7 +176,7 @@ error[remote-not-locked]: cannot read https://git.example.com/team/base.git#main
   = help: run `transship lock` where the network is, and keep the result under version control
 
 
-"#]]);
+"]]);
     team.run(&["lock", "--offline"]).code(1);
     team.run(&["config", "-q"]).success();
     let told = team.told(&["lock"]).replace(&first, "[FIRST]");
@@ -202,14 +202,14 @@ error[remote-not-locked]: cannot read https://git.example.com/team/base.git#main
     team.run(&["lock", "--check", "--offline"]).success();
     // Another machine has to fetch it, at the commit of the lock.
     fs::remove_dir_all(team.cache()).unwrap();
-    team.run(&["lock", "--offline"]).code(1).stderr_eq(str![[r#"
+    team.run(&["lock", "--offline"]).code(1).stderr_eq(str![[r"
 error[remote-not-locked]: cannot read https://git.example.com/team/base.git#main:sub: it was not fetched before
 ...
-"#]]);
-    team.run(&["config"]).code(1).stderr_eq(str![[r#"
+"]]);
+    team.run(&["config"]).code(1).stderr_eq(str![[r"
 error[repository-not-found]: cannot read https://git.example.com/team/base.git#main:sub: there is no such repository
 ...
-"#]]);
+"]]);
     fs::rename(team.home.path().join("gone"), team.repository()).unwrap();
     team.commit(&[("sub/sub.env", "FROM=later still\n")]);
     assert!(team.told(&["--locked", "config"]).contains("FROM: the future"));
@@ -220,10 +220,10 @@ error[repository-not-found]: cannot read https://git.example.com/team/base.git#m
     assert!(!team.shop.read("transship.lock").contains("includes"));
     // A lock that holds something else is no way to other files.
     team.shop.write("transship.lock", &lock.replace(&first, "../../../etc"));
-    team.run(&["lock"]).code(1).stderr_eq(str![[r#"
+    team.run(&["lock"]).code(1).stderr_eq(str![[r"
 error[lock-broken]: `https://git.example.com/team/base.git#main:sub` [..]
 ...
-"#]]);
+"]]);
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn every_failure_is_told_where_the_reference_stands() {
     };
     snapbox::assert_data_eq!(
         include(&format!("{ADDRESS}#nightly:sub")),
-        str![[r#"
+        str![[r"
 error[repository-not-found]: cannot read https://git.example.com/team/base.git#nightly:sub: the repository has no branch and no tag `nightly`
  --> compose.yaml:2:11
   |
@@ -245,7 +245,7 @@ error[repository-not-found]: cannot read https://git.example.com/team/base.git#n
   = help: check what follows `#` in the reference; `git ls-remote` lists what there is
 
 
-"#]]
+"]]
     );
     let zeros = "0".repeat(40);
     let head = team.git(&["rev-parse", "HEAD"]);
@@ -266,7 +266,7 @@ error[repository-not-found]: cannot read https://git.example.com/team/base.git#n
     }
     // No program.
     team.shop.write("compose.yaml", &format!("include: ['{ADDRESS}']\n"));
-    team.run_with(&["config"], &[("PATH", "/nowhere")]).code(1).stderr_eq(str![[r#"
+    team.run_with(&["config"], &[("PATH", "/nowhere")]).code(1).stderr_eq(str![[r"
 error[git-missing]: cannot read https://git.example.com/team/base.git: the program `git` is not there
  --> compose.yaml:1:11
   |
@@ -276,7 +276,7 @@ error[git-missing]: cannot read https://git.example.com/team/base.git: the progr
   = help: install git, or fetch the part first
 
 
-"#]]);
+"]]);
     // No place to keep anything.
     team.shop.write("taken", "");
     let taken = team.shop.path().join("taken");

@@ -46,7 +46,7 @@ async fn an_artifact_is_included_with_its_overlays_and_files() {
     let text = told(&directory, &registry, &["config"]).replace(images.digest().hex(), "[DIGEST]");
     snapbox::assert_data_eq!(
         text,
-        str![[r#"
+        str![[r"
 name: here
 services:
   web:
@@ -66,7 +66,7 @@ networks:
   default:
     name: here_default
 
-"#]]
+"]]
     );
     let provenance = told(&directory, &registry, &["config", "--provenance"]);
     assert!(provenance.contains("oci://REGISTRY/team/shop:1/compose.yaml:"), "{provenance}");
@@ -178,7 +178,7 @@ async fn faults_of_a_registry_are_told_at_the_reference_and_leave_nothing_behind
     let registry = ScriptedRegistry::start(&published(), denied).await;
     snapbox::assert_data_eq!(
         text(&including(&registry, "team/shop:1"), &registry),
-        str![[r#"
+        str![[r"
 error[registry-denied]: cannot read oci://REGISTRY/team/shop:1: REGISTRY denies access (401); tried without credentials, as none are kept for it
  --> compose.yaml:3:5
   |
@@ -188,7 +188,7 @@ error[registry-denied]: cannot read oci://REGISTRY/team/shop:1: REGISTRY denies 
   = help: log in with `docker login REGISTRY`, or check the rights of the account
 
 
-"#]]
+"]]
     );
     // A blob that is not what it is called; the next run begins from nothing.
     let altered: Rule = Box::new(|request, before| {

@@ -424,11 +424,11 @@ impl Drop for Small {
 }
 
 fn failure(outcome: &Outcome) -> &Reason {
-    let reasons = outcome.states.iter().filter_map(|(_, state)| match state {
+    let mut reasons = outcome.states.iter().filter_map(|(_, state)| match state {
         State::Failed(reason) => Some(reason),
         _ => None,
     });
-    reasons.last().unwrap_or_else(|| panic!("{outcome:?}"))
+    reasons.next_back().unwrap_or_else(|| panic!("{outcome:?}"))
 }
 
 #[tokio::test]

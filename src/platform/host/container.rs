@@ -268,16 +268,13 @@ fn restart_policy(body: &mut Node, container: &Container) {
         ("on-failure", Some(attempts)) => format!("on-failure:{attempts}"),
         (other, _) => other.to_owned(),
     };
-    let (wanted, path): (String, &[&str]) = match policy {
-        Some(policy) => {
-            let condition = policy.get("condition").and_then(Node::as_str).unwrap_or_default();
-            (usual(condition, attempts(policy.get("max_attempts"))), &["deploy", "restart_policy", "condition"])
-        }
-        None => {
-            let written = body.get("restart").and_then(Node::as_str).unwrap_or_default();
-            let (name, most) = written.split_once(':').unwrap_or((written, ""));
-            (usual(name, most.parse().ok().filter(|most| *most > 0.0)), &["restart"])
-        }
+    let (wanted, path): (String, &[&str]) = if let Some(policy) = policy {
+        let condition = policy.get("condition").and_then(Node::as_str).unwrap_or_default();
+        (usual(condition, attempts(policy.get("max_attempts"))), &["deploy", "restart_policy", "condition"])
+    } else {
+        let written = body.get("restart").and_then(Node::as_str).unwrap_or_default();
+        let (name, most) = written.split_once(':').unwrap_or((written, ""));
+        (usual(name, most.parse().ok().filter(|most| *most > 0.0)), &["restart"])
     };
     let name = container.0.pointer("/HostConfig/RestartPolicy/Name").and_then(Json::as_str).unwrap_or_default();
     let most = container.0.pointer("/HostConfig/RestartPolicy/MaximumRetryCount").and_then(Json::as_f64);

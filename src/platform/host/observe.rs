@@ -301,14 +301,13 @@ impl Look<'_> {
                 self.add(kind, &name, owner, key, volume_body(&volume), Vec::new());
                 continue;
             }
-            let (body, blind) = match self.wanted.get(&*name) {
-                Some(resource) => (self.scope.release.map(|release| compared(resource, release)), Vec::new()),
-                None => {
-                    let read = content::read(self.host, &self.containers, &name, kind, self.secrets()).await?;
-                    let blind =
-                        if read.is_none() { vec![Path::new(["content"]), Path::new(["files"])] } else { Vec::new() };
-                    (read, blind)
-                }
+            let (body, blind) = if let Some(resource) = self.wanted.get(&*name) {
+                (self.scope.release.map(|release| compared(resource, release)), Vec::new())
+            } else {
+                let read = content::read(self.host, &self.containers, &name, kind, self.secrets()).await?;
+                let blind =
+                    if read.is_none() { vec![Path::new(["content"]), Path::new(["files"])] } else { Vec::new() };
+                (read, blind)
             };
             self.add(kind, &name, owner, key, body.unwrap_or_else(|| Node::map(Sources::NONE)), blind);
         }

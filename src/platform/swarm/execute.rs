@@ -132,7 +132,7 @@ impl SwarmWriter {
             };
             match answer {
                 Ok(answer) => {
-                    self.told(key, address, &answer, release, progress);
+                    Self::told(key, address, &answer, release, progress);
                     return Ok(());
                 }
                 // Its status moved, or it was made or removed just now: look again.
@@ -203,7 +203,7 @@ impl SwarmWriter {
     }
 
     /// What the engine says beside having done it.
-    fn told(&self, key: &Key, address: &Address, answer: &Json, release: &Release, progress: &dyn Progress) {
+    fn told(key: &Key, address: &Address, answer: &Json, release: &Release, progress: &dyn Progress) {
         let several = answer.get("Warnings").and_then(Json::as_array).into_iter().flatten();
         let warnings = several.chain(answer.get("Warning")).filter_map(Json::as_str).filter(|text| !text.is_empty());
         let event = |what| progress.event(Event { destination: None, key: Some(key.clone()), what });

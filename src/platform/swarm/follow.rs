@@ -120,18 +120,15 @@ async fn look(
             // What an update does about its failures is its own business: it stops or goes back.
             let updating = !self::text(&object, "/UpdateStatus/State").is_empty()
                 && self::text(&object, "/UpdateStatus/State") != "completed";
-            match trouble {
-                Some(trouble) => {
-                    let since = lasts(followed, trouble.code);
-                    if trouble.lasts && since >= reader.patience.grace && !updating {
-                        return Ok(failed(reader, secrets, &trouble).await);
-                    }
-                    Ok(State::Progressing { ready, wanted, text: secrets.scrub(&trouble.text) })
+            if let Some(trouble) = trouble {
+                let since = lasts(followed, trouble.code);
+                if trouble.lasts && since >= reader.patience.grace && !updating {
+                    return Ok(failed(reader, secrets, &trouble).await);
                 }
-                None => {
-                    followed.trouble = None;
-                    Ok(State::Progressing { ready, wanted, text: secrets.scrub(&text) })
-                }
+                Ok(State::Progressing { ready, wanted, text: secrets.scrub(&trouble.text) })
+            } else {
+                followed.trouble = None;
+                Ok(State::Progressing { ready, wanted, text: secrets.scrub(&text) })
             }
         }
     }

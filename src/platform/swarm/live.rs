@@ -129,10 +129,8 @@ impl Reading<'_> {
     /// Makes every string that holds a known secret secret as a whole.
     fn conceal(&self, node: &mut Node, name: &str) {
         match &mut node.value {
-            Value::Text(text) => {
-                if text.plain().is_some_and(|plain| self.secrets.scrub(plain).as_str() != plain) {
-                    *text = text.concealed(name, Spot::NOWHERE, self.secrets);
-                }
+            Value::Text(text) if text.plain().is_some_and(|plain| self.secrets.scrub(plain).as_str() != plain) => {
+                *text = text.concealed(name, Spot::NOWHERE, self.secrets);
             }
             Value::List(items) => items.iter_mut().for_each(|item| self.conceal(item, name)),
             Value::Map(entries) => entries.iter_mut().for_each(|(_, child)| self.conceal(child, name)),

@@ -90,13 +90,13 @@ pub(super) fn progress(service: &Json, tasks: &[Json], when: Condition, is_wante
         _ => {}
     }
     let running = tasks.iter().filter(|task| is(task, "running", "running")).count();
-    let wanted = match service.pointer("/Spec/Mode/Replicated/Replicas").and_then(Json::as_u64) {
-        Some(replicas) => usize::try_from(replicas).unwrap_or(usize::MAX),
+    let replicas = service.pointer("/Spec/Mode/Replicated/Replicas").and_then(Json::as_u64);
+    let wanted = if let Some(replicas) = replicas {
+        usize::try_from(replicas).unwrap_or(usize::MAX)
+    } else {
         // One on each node that may have it; which those are the manager knows.
-        None => {
-            let meant = tasks.iter().filter(|task| text(task, "/DesiredState") == "running");
-            meant.map(|task| text(task, "/NodeID")).collect::<BTreeSet<_>>().len().max(1)
-        }
+        let meant = tasks.iter().filter(|task| text(task, "/DesiredState") == "running");
+        meant.map(|task| text(task, "/NodeID")).collect::<BTreeSet<_>>().len().max(1)
     };
     let moving = |text: String| Progress::Moving {
         ready: small(running.min(wanted)),

@@ -184,7 +184,7 @@ impl Translator<'_> {
         // Bytes that are no text enter the name under the content key: their id stands for them.
         let mut entries: Option<Vec<(String, Text)>> = Some(Vec::new());
         body.walk(&mut |path, node| match &node.value {
-            Value::Text(text) if !path.steps().first().is_some_and(|step| &**step == "labels") => {
+            Value::Text(text) if path.steps().first().is_none_or(|step| &**step != "labels") => {
                 if let Some(entries) = &mut entries {
                     entries.push((path.to_string(), text.clone()));
                 }

@@ -88,8 +88,8 @@ impl Translator<'_> {
     /// Networks and volumes.
     fn section(&mut self, section: &'static str, kind: &'static str) {
         let Some(tree) = self.project.canonical.get(section).and_then(crate::yaml::Tree::as_mapping) else { return };
-        let mut names: Vec<&str> = tree.entries.keys().map(|name| name.as_str()).collect();
-        names.sort();
+        let mut names: Vec<&str> = tree.entries.keys().map(smol_str::SmolStr::as_str).collect();
+        names.sort_unstable();
         for name in names {
             let Some(tree) = self.project.canonical.at(&[section, name]) else { continue };
             let node = compose::body(tree, &self.project.origins);
@@ -209,7 +209,9 @@ pub(super) fn sort(node: &mut Node) {
     match &mut node.value {
         Value::Map(entries) => {
             entries.sort_by(|a, b| a.0.cmp(&b.0));
-            entries.iter_mut().for_each(|(_, child)| sort(child));
+            for (_, child) in entries {
+                sort(child);
+            }
         }
         Value::List(items) => items.iter_mut().for_each(sort),
         _ => {}

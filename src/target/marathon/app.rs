@@ -101,7 +101,7 @@ impl Translator<'_> {
                 ("healthChecks", checks),
                 ("upgradeStrategy", upgrade),
                 ("unreachableStrategy", storage.resident.then(|| Node::new("disabled", Sources::NONE))),
-                ("backoffSeconds", self.backoff(service)),
+                ("backoffSeconds", Self::backoff(service)),
                 ("taskKillGracePeriodSeconds", grace),
                 ("tty", flag(&service.tty)),
             ],
@@ -157,7 +157,7 @@ impl Translator<'_> {
         let emptied = [&service.command, &service.entrypoint].map(|list| list.as_ref().map(|list| list.spot));
         let pull = [service.pull_policy.as_ref().map(|policy| policy.spot)];
         // What takes a check away stands nowhere in the app.
-        let check = service.healthcheck.iter().flat_map(|check| self.check_spots(check)).map(Some);
+        let check = service.healthcheck.iter().flat_map(|check| Self::check_spots(check)).map(Some);
         let policy = service.deploy.as_ref().and_then(|deploy| deploy.value.restart_policy.as_ref());
         let policy = policy.iter().flat_map(|policy| {
             let condition = policy.value.condition.as_ref().map(|condition| condition.spot);
@@ -296,7 +296,7 @@ impl Translator<'_> {
     }
 
     /// The pause before something that ended is started again.
-    fn backoff(&self, service: &Service) -> Option<Node> {
+    fn backoff(service: &Service) -> Option<Node> {
         let policy = service.deploy.as_ref().and_then(|deploy| deploy.value.restart_policy.as_ref());
         let delay = policy.and_then(|policy| policy.value.delay.as_ref())?;
         Some(Node::new(seconds(delay.value), delay.spot))

@@ -34,7 +34,7 @@ impl Translator<'_> {
         if let Some(checks) = asked {
             if let Some(check) = &service.healthcheck {
                 let words = format!("the labels of `{name}` say how it is checked, and not this");
-                let spots = self.check_spots(check);
+                let spots = Self::check_spots(check);
                 let at = format!("services.{name}.healthcheck");
                 self.find_covering(&codes::APPROXIMATED, words, &spots, &at, "leave out one of them");
             }
@@ -50,7 +50,7 @@ impl Translator<'_> {
         }
         let own = service.healthcheck.as_ref().map(|check| &check.value);
         let theirs = image.configuration.as_ref().and_then(|configuration| configuration.healthcheck.as_ref());
-        let from_image = || self.from_image(image);
+        let from_image = || self.of_image(image);
         let time = |field: Option<&Located<Duration>>, other: Option<Duration>, default: u64| match (field, other) {
             (Some(field), _) => (field.value, field.spot),
             (None, Some(other)) => (other, from_image()),
@@ -96,7 +96,7 @@ impl Translator<'_> {
         some_list(check.into_iter().collect())
     }
 
-    fn from_image(&self, image: &PinnedImage) -> Spot {
+    fn of_image(&self, image: &PinnedImage) -> Spot {
         self.project.origins.add(Source::Image { reference: image.written.clone(), field: "Healthcheck" })
     }
 
@@ -110,7 +110,7 @@ impl Translator<'_> {
         let words: Vec<(Text, Sources)> = match (own.and_then(|check| check.test.as_ref()), theirs) {
             (Some(test), _) => test.value.iter().map(|word| (word.value.clone(), self.from(word))).collect(),
             (None, Some(check)) => {
-                let from = self.from_image(image).into();
+                let from = self.of_image(image).into();
                 check.test.iter().map(|word| (Text::from(&**word), from)).collect()
             }
             (None, None) => return None,
@@ -126,7 +126,7 @@ impl Translator<'_> {
     }
 
     /// All places of a health check, where it as a whole says nothing.
-    pub(super) fn check_spots(&self, check: &Located<crate::compose::model::Healthcheck>) -> Vec<Spot> {
+    pub(super) fn check_spots(check: &Located<crate::compose::model::Healthcheck>) -> Vec<Spot> {
         let value = &check.value;
         let words = value.test.iter().flat_map(|test| &test.value).map(|word| word.spot);
         let times = [&value.interval, &value.timeout, &value.start_period, &value.start_interval];

@@ -285,17 +285,17 @@ mod tests {
     use super::*;
     use crate::value::Called;
 
-    fn app(json: serde_json::Value) -> Node {
+    fn app(json: &serde_json::Value) -> Node {
         let address = Address { kind: "app".into(), scope: None, name: Called::Now("/web".into()) };
-        canonical(&address, crate::platform::decode(&json))
+        canonical(&address, crate::platform::decode(json))
     }
 
     #[test]
     fn what_is_said_and_what_is_a_default_are_the_same() {
-        let short = app(serde_json::json!({
+        let short = app(&serde_json::json!({
             "id": "/web", "container": {"docker": {"image": "x"}, "portMappings": [{"containerPort": 80}]},
             "networks": [{"mode": "container/bridge"}], "healthChecks": [{"protocol": "MESOS_HTTP"}]}));
-        let long = app(serde_json::json!({
+        let long = app(&serde_json::json!({
             "id": "/web", "version": "1", "versionInfo": {}, "tasksRunning": 1, "deployments": [], "instances": 1,
             "container": {"type": "DOCKER", "volumes": [], "docker": {"image": "x", "forcePullImage": false,
                 "parameters": [], "privileged": false}, "portMappings": [{"containerPort": 80, "hostPort": 0,
@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn only_the_count_restarts_nothing() {
         let address = Address { kind: "app".into(), scope: None, name: Called::Now("/web".into()) };
-        let (two, three) = (app(serde_json::json!({"instances": 2})), app(serde_json::json!({"instances": 3})));
+        let (two, three) = (app(&serde_json::json!({"instances": 2})), app(&serde_json::json!({"instances": 3})));
         let told = |at: &[&str]| {
             let at: Vec<Path> = at.iter().map(|path| Path::new([*path])).collect();
             consequence(&address, Some(&two), Some(&three), &at).0

@@ -25,31 +25,31 @@ impl Options<'_> {
         self.found.push((attribute, parameter(key, value)));
     }
 
-    fn text(&mut self, attribute: &'static str, key: &'static str, field: &Option<Located<Text>>) {
+    fn text(&mut self, attribute: &'static str, key: &'static str, field: Option<&Located<Text>>) {
         if let Some(text) = field {
             self.push(attribute, key, self.translator.text(text));
         }
     }
 
-    fn texts(&mut self, attribute: &'static str, key: &'static str, field: &Option<Located<Vec<Located<Text>>>>) {
+    fn texts(&mut self, attribute: &'static str, key: &'static str, field: Option<&Located<Vec<Located<Text>>>>) {
         for text in field.iter().flat_map(|all| &all.value) {
             self.push(attribute, key, self.translator.text(text));
         }
     }
 
-    fn number(&mut self, attribute: &'static str, key: &'static str, field: &Option<Located<i64>>) {
+    fn number(&mut self, attribute: &'static str, key: &'static str, field: Option<&Located<i64>>) {
         if let Some(number) = field {
             self.push(attribute, key, Node::new(number.value.to_string(), number.spot));
         }
     }
 
-    fn float(&mut self, attribute: &'static str, key: &'static str, field: &Option<Located<f64>>) {
+    fn float(&mut self, attribute: &'static str, key: &'static str, field: Option<&Located<f64>>) {
         if let Some(number) = field {
             self.push(attribute, key, Node::new(number.value.to_string(), number.spot));
         }
     }
 
-    fn flag(&mut self, attribute: &'static str, key: &'static str, field: &Option<Located<bool>>) {
+    fn flag(&mut self, attribute: &'static str, key: &'static str, field: Option<&Located<bool>>) {
         if let Some(flag) = field {
             self.push(attribute, key, Node::new(flag.value.to_string(), flag.spot));
         }
@@ -67,7 +67,7 @@ impl Options<'_> {
         }
     }
 
-    fn rates(&mut self, key: &'static str, field: &Option<Located<Vec<Located<BlockIoLimit>>>>) {
+    fn rates(&mut self, key: &'static str, field: Option<&Located<Vec<Located<BlockIoLimit>>>>) {
         for limit in field.iter().flat_map(|all| &all.value) {
             let (Some(path), Some(rate)) = (&limit.value.path, &limit.value.rate) else { continue };
             let from = self.translator.project.origins.union([limit.spot, path.spot, rate.spot]);
@@ -82,47 +82,47 @@ impl Translator<'_> {
     /// findings say what is missing.
     pub(super) fn parameters(&mut self, name: &str, service: &Service, temporary: &[Node]) -> Vec<Node> {
         let mut options = Options { translator: self, found: Vec::new() };
-        options.text("user", "user", &service.user);
-        options.text("working_dir", "workdir", &service.working_dir);
-        options.text("hostname", "hostname", &service.hostname);
-        options.text("domainname", "domainname", &service.domainname);
-        options.texts("cap_add", "cap-add", &service.cap_add);
-        options.texts("cap_drop", "cap-drop", &service.cap_drop);
-        options.texts("security_opt", "security-opt", &service.security_opt);
-        options.texts("group_add", "group-add", &service.group_add);
-        options.flag("read_only", "read-only", &service.read_only);
-        options.flag("init", "init", &service.init);
-        options.flag("stdin_open", "interactive", &service.stdin_open);
-        options.text("stop_signal", "stop-signal", &service.stop_signal);
-        options.text("ipc", "ipc", &service.ipc);
-        options.text("pid", "pid", &service.pid);
-        options.text("uts", "uts", &service.uts);
-        options.text("userns_mode", "userns", &service.userns_mode);
-        options.text("cgroup", "cgroupns", &service.cgroup);
-        options.text("cgroup_parent", "cgroup-parent", &service.cgroup_parent);
-        options.text("runtime", "runtime", &service.runtime);
-        options.text("isolation", "isolation", &service.isolation);
-        options.text("platform", "platform", &service.platform);
-        options.text("mac_address", "mac-address", &service.mac_address);
-        options.texts("dns", "dns", &service.dns);
-        options.texts("dns_opt", "dns-option", &service.dns_opt);
-        options.texts("device_cgroup_rules", "device-cgroup-rule", &service.device_cgroup_rules);
-        options.texts("tmpfs", "tmpfs", &service.tmpfs);
+        options.text("user", "user", service.user.as_ref());
+        options.text("working_dir", "workdir", service.working_dir.as_ref());
+        options.text("hostname", "hostname", service.hostname.as_ref());
+        options.text("domainname", "domainname", service.domainname.as_ref());
+        options.texts("cap_add", "cap-add", service.cap_add.as_ref());
+        options.texts("cap_drop", "cap-drop", service.cap_drop.as_ref());
+        options.texts("security_opt", "security-opt", service.security_opt.as_ref());
+        options.texts("group_add", "group-add", service.group_add.as_ref());
+        options.flag("read_only", "read-only", service.read_only.as_ref());
+        options.flag("init", "init", service.init.as_ref());
+        options.flag("stdin_open", "interactive", service.stdin_open.as_ref());
+        options.text("stop_signal", "stop-signal", service.stop_signal.as_ref());
+        options.text("ipc", "ipc", service.ipc.as_ref());
+        options.text("pid", "pid", service.pid.as_ref());
+        options.text("uts", "uts", service.uts.as_ref());
+        options.text("userns_mode", "userns", service.userns_mode.as_ref());
+        options.text("cgroup", "cgroupns", service.cgroup.as_ref());
+        options.text("cgroup_parent", "cgroup-parent", service.cgroup_parent.as_ref());
+        options.text("runtime", "runtime", service.runtime.as_ref());
+        options.text("isolation", "isolation", service.isolation.as_ref());
+        options.text("platform", "platform", service.platform.as_ref());
+        options.text("mac_address", "mac-address", service.mac_address.as_ref());
+        options.texts("dns", "dns", service.dns.as_ref());
+        options.texts("dns_opt", "dns-option", service.dns_opt.as_ref());
+        options.texts("device_cgroup_rules", "device-cgroup-rule", service.device_cgroup_rules.as_ref());
+        options.texts("tmpfs", "tmpfs", service.tmpfs.as_ref());
         options.pairs("sysctls", "sysctl", service.sysctls.as_ref(), "=");
         options.pairs("storage_opt", "storage-opt", service.storage_opt.as_ref(), "=");
-        options.number("shm_size", "shm-size", &service.shm_size);
-        options.number("pids_limit", "pids-limit", &service.pids_limit);
-        options.number("oom_score_adj", "oom-score-adj", &service.oom_score_adj);
-        options.flag("oom_kill_disable", "oom-kill-disable", &service.oom_kill_disable);
-        options.number("mem_swappiness", "memory-swappiness", &service.mem_swappiness);
-        options.number("memswap_limit", "memory-swap", &service.memswap_limit);
-        options.number("cpu_count", "cpu-count", &service.cpu_count);
-        options.float("cpu_percent", "cpu-percent", &service.cpu_percent);
-        options.number("cpu_period", "cpu-period", &service.cpu_period);
-        options.number("cpu_quota", "cpu-quota", &service.cpu_quota);
-        options.number("cpu_rt_period", "cpu-rt-period", &service.cpu_rt_period);
-        options.number("cpu_rt_runtime", "cpu-rt-runtime", &service.cpu_rt_runtime);
-        options.text("cpuset", "cpuset-cpus", &service.cpuset);
+        options.number("shm_size", "shm-size", service.shm_size.as_ref());
+        options.number("pids_limit", "pids-limit", service.pids_limit.as_ref());
+        options.number("oom_score_adj", "oom-score-adj", service.oom_score_adj.as_ref());
+        options.flag("oom_kill_disable", "oom-kill-disable", service.oom_kill_disable.as_ref());
+        options.number("mem_swappiness", "memory-swappiness", service.mem_swappiness.as_ref());
+        options.number("memswap_limit", "memory-swap", service.memswap_limit.as_ref());
+        options.number("cpu_count", "cpu-count", service.cpu_count.as_ref());
+        options.float("cpu_percent", "cpu-percent", service.cpu_percent.as_ref());
+        options.number("cpu_period", "cpu-period", service.cpu_period.as_ref());
+        options.number("cpu_quota", "cpu-quota", service.cpu_quota.as_ref());
+        options.number("cpu_rt_period", "cpu-rt-period", service.cpu_rt_period.as_ref());
+        options.number("cpu_rt_runtime", "cpu-rt-runtime", service.cpu_rt_runtime.as_ref());
+        options.text("cpuset", "cpuset-cpus", service.cpuset.as_ref());
         for (host, addresses) in service.extra_hosts.iter().flat_map(|all| sorted(&all.value)) {
             for address in &addresses.value {
                 let mut value = TextBuilder::default();
@@ -145,7 +145,7 @@ impl Translator<'_> {
         }
         let pids = service.deploy.as_ref().and_then(|deploy| deploy.value.resources.as_ref());
         let pids = pids.and_then(|resources| resources.value.limits.as_ref()).and_then(|limits| limits.value.pids);
-        options.number("deploy.resources.limits.pids", "pids-limit", &pids);
+        options.number("deploy.resources.limits.pids", "pids-limit", pids.as_ref());
         options.found.extend(temporary.iter().map(|one| ("volumes", parameter("tmpfs", one.clone()))));
         let found = std::mem::take(&mut options.found);
         if self.is_docker() {
@@ -203,17 +203,17 @@ fn limits(options: &mut Options<'_>, service_name: &str, service: &Service) {
 
 fn logging(options: &mut Options<'_>, service: &Service) {
     let Some(logging) = &service.logging else { return };
-    options.text("logging", "log-driver", &logging.value.driver);
+    options.text("logging", "log-driver", logging.value.driver.as_ref());
     options.pairs("logging", "log-opt", logging.value.options.as_ref(), "=");
 }
 
 fn block_io(options: &mut Options<'_>, service: &Service) {
     let Some(config) = service.blkio_config.as_ref().map(|config| &config.value) else { return };
-    options.number("blkio_config", "blkio-weight", &config.weight);
-    options.rates("device-read-bps", &config.device_read_bps);
-    options.rates("device-read-iops", &config.device_read_iops);
-    options.rates("device-write-bps", &config.device_write_bps);
-    options.rates("device-write-iops", &config.device_write_iops);
+    options.number("blkio_config", "blkio-weight", config.weight.as_ref());
+    options.rates("device-read-bps", config.device_read_bps.as_ref());
+    options.rates("device-read-iops", config.device_read_iops.as_ref());
+    options.rates("device-write-bps", config.device_write_bps.as_ref());
+    options.rates("device-write-iops", config.device_write_iops.as_ref());
     for weight in config.weight_device.iter().flat_map(|all| &all.value) {
         let (Some(path), Some(number)) = (&weight.value.path, &weight.value.weight) else { continue };
         let from = options.translator.project.origins.union([weight.spot, path.spot, number.spot]);

@@ -41,13 +41,12 @@ impl Translator<'_> {
         }
         for preference in placement.iter().flat_map(|placement| &placement.preferences).flat_map(|all| &all.value) {
             let Some(spread) = &preference.value.spread else { continue };
-            match spread.value.plain().and_then(field) {
-                Some(field) => items.push(words(&[&field, "GROUP_BY"], self.from(spread))),
-                None => {
-                    let told = format!("`{}` is no attribute of an agent", spread.value.masked());
-                    let at = format!("services.{name}.deploy.placement.preferences");
-                    self.find(&codes::UNSUPPORTED, told, spread.spot, &at, "spread over an attribute of the agents");
-                }
+            if let Some(field) = spread.value.plain().and_then(field) {
+                items.push(words(&[&field, "GROUP_BY"], self.from(spread)))
+            } else {
+                let told = format!("`{}` is no attribute of an agent", spread.value.masked());
+                let at = format!("services.{name}.deploy.placement.preferences");
+                self.find(&codes::UNSUPPORTED, told, spread.spot, &at, "spread over an attribute of the agents");
             }
         }
         if let Some(most) = placement.and_then(|placement| placement.max_replicas_per_node.as_ref()) {

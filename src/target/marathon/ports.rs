@@ -331,13 +331,12 @@ impl Translator<'_> {
         }
         if let Some((key, text)) = setting(service, "vhosts") {
             let read = text.value.plain().and_then(|text| serde_json::from_str::<Vec<String>>(text).ok());
-            match read {
-                Some(hosts) => asked.extend(hosts.into_iter().map(|host| (host, self.from(text), text.spot))),
-                None => {
-                    let words = format!("the label `{key}` is no list of hosts in JSON");
-                    let at = format!("services.{name}.labels.{key}");
-                    self.find(&codes::INVALID_NAME, words, text.spot, &at, "write `[\"shop.example.com:8080\"]`");
-                }
+            if let Some(hosts) = read {
+                asked.extend(hosts.into_iter().map(|host| (host, self.from(text), text.spot)))
+            } else {
+                let words = format!("the label `{key}` is no list of hosts in JSON");
+                let at = format!("services.{name}.labels.{key}");
+                self.find(&codes::INVALID_NAME, words, text.spot, &at, "write `[\"shop.example.com:8080\"]`");
             }
         }
         for (host, from, spot) in asked {

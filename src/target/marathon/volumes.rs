@@ -107,7 +107,7 @@ impl Translator<'_> {
         if host.starts_with(&format!("{}/", self.project.directory)) {
             match self.mount_files(source, path, from, storage) {
                 Ok(()) if !read_only => {
-                    let target = mount.value.target.as_ref().map(|target| target.spot).unwrap_or(mount.spot);
+                    let target = mount.value.target.as_ref().map_or(mount.spot, |target| target.spot);
                     let words = format!("`{service}` changes a copy of its own: files of the project stay as they are");
                     let help = "write `:ro` where they are only read, and use a volume where they are written";
                     self.find(&codes::READ_ONLY, words, target, &at, help);

@@ -77,7 +77,7 @@ impl Translator<'_> {
         }
         let (mounts, files) = self.mounts(name, service);
         if !mounts.is_empty() {
-            body.set("Mounts", Node::new(mounts, service.volumes.as_ref().map(|all| all.spot).unwrap_or(spot)));
+            body.set("Mounts", Node::new(mounts, service.volumes.as_ref().map_or(spot, |all| all.spot)));
         }
         set(&mut body, "StopSignal", service.stop_signal.as_ref().map(|signal| self.text(signal)));
         set(&mut body, "StopGracePeriod", service.stop_grace_period.as_ref().map(nanoseconds));
@@ -87,10 +87,10 @@ impl Translator<'_> {
         let (mut configs, secrets) = self.contents(service);
         configs.extend(files);
         if !secrets.is_empty() {
-            body.set("Secrets", Node::new(secrets, service.secrets.as_ref().map(|all| all.spot).unwrap_or(spot)));
+            body.set("Secrets", Node::new(secrets, service.secrets.as_ref().map_or(spot, |all| all.spot)));
         }
         if !configs.is_empty() {
-            body.set("Configs", Node::new(configs, service.configs.as_ref().map(|all| all.spot).unwrap_or(spot)));
+            body.set("Configs", Node::new(configs, service.configs.as_ref().map_or(spot, |all| all.spot)));
         }
         set(&mut body, "Isolation", service.isolation.as_ref().map(|isolation| self.text(isolation)));
         set(&mut body, "Init", service.init.as_ref().map(|init| Node::new(init.value, init.spot)));

@@ -17,7 +17,7 @@ impl Translator<'_> {
             let Some(target) = &value.target else { continue };
             let mut item = Node::map(mount.spot);
             let kind = value.kind.as_ref().and_then(|kind| kind.value.plain()).unwrap_or("volume");
-            item.set("Type", Node::new(kind, value.kind.as_ref().map(|kind| kind.spot).unwrap_or(mount.spot)));
+            item.set("Type", Node::new(kind, value.kind.as_ref().map_or(mount.spot, |kind| kind.spot)));
             item.set("Target", self.text(target));
             set(&mut item, "ReadOnly", value.read_only.as_ref().map(|flag| Node::new(flag.value, flag.spot)));
             match kind {

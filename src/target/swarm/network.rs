@@ -109,18 +109,15 @@ impl Translator<'_> {
     /// The networks of a service, each with the names it answers to there.
     pub(super) fn attachments(&mut self, name: &str, service: &Service) -> Option<Node> {
         if let Some(mode) = &service.network_mode {
-            return match mode.value.plain() {
-                Some(word @ ("host" | "none")) => {
-                    let mut item = Node::map(mode.spot);
-                    item.set("Target", Node::new(word, mode.spot));
-                    Some(Node::new(vec![item], mode.spot))
-                }
-                _ => {
-                    let words = format!("`{}` cannot be said there", mode.value.masked());
-                    let at = format!("services.{name}.network_mode");
-                    self.find(&codes::REFUSED, words, mode.spot, &at, "use networks, which services share");
-                    None
-                }
+            return if let Some(word @ ("host" | "none")) = mode.value.plain() {
+                let mut item = Node::map(mode.spot);
+                item.set("Target", Node::new(word, mode.spot));
+                Some(Node::new(vec![item], mode.spot))
+            } else {
+                let words = format!("`{}` cannot be said there", mode.value.masked());
+                let at = format!("services.{name}.network_mode");
+                self.find(&codes::REFUSED, words, mode.spot, &at, "use networks, which services share");
+                None
             };
         }
         let networks = service.networks.as_ref()?;

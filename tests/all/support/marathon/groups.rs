@@ -219,7 +219,7 @@ impl State {
                         update.after.insert(own, definition);
                     }
                     Err(found) => {
-                        update.wrong.extend(found.into_iter().map(|(path, words)| (format!("{at}{path}"), words)))
+                        update.wrong.extend(found.into_iter().map(|(path, words)| (format!("{at}{path}"), words)));
                     }
                 }
             }

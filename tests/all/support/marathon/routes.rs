@@ -269,7 +269,7 @@ impl State {
                             after.insert(id, definition);
                         }
                         Err(wrongs) => {
-                            found.extend(wrongs.into_iter().map(|(path, words)| (format!("({index}){path}"), words)))
+                            found.extend(wrongs.into_iter().map(|(path, words)| (format!("({index}){path}"), words)));
                         }
                     }
                 }

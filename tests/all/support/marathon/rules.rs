@@ -52,7 +52,7 @@ pub(super) fn app(app: &Json, features: &BTreeSet<&str>) -> Wrong {
     let image = app.pointer("/container/docker/image");
     match (app.get("cmd").and_then(Json::as_str), app.get("args").is_some()) {
         (Some(_), true) => {
-            found.push(wrong("/", "AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'."))
+            found.push(wrong("/", "AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'."));
         }
         (Some(cmd), _) if cmd.chars().count() < 2 => found.push(wrong("/cmd", "error.minLength")),
         (None, false) if image.is_none() => {
@@ -285,7 +285,7 @@ fn constraints(app: &Json, found: &mut Wrong) {
     for (index, constraint) in list(app, "/constraints").iter().enumerate() {
         let words: Vec<&str> = constraint.as_array().into_iter().flatten().filter_map(Json::as_str).collect();
         let why = match words.as_slice() {
-            [_, "UNIQUE"] | [_, "GROUP_BY" | "CLUSTER"] | [_, "LIKE" | "UNLIKE" | "IS" | "CLUSTER", _] => continue,
+            [_, "UNIQUE" | "GROUP_BY" | "CLUSTER"] | [_, "LIKE" | "UNLIKE" | "IS" | "CLUSTER", _] => continue,
             [_, "GROUP_BY" | "MAX_PER", number] if number.parse::<u32>().is_ok() => continue,
             [_, "UNIQUE", _] => "Value specified for UNIQUE operator",
             [_, "MAX_PER" | "LIKE" | "UNLIKE" | "IS"] => "Missing value",

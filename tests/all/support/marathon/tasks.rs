@@ -174,7 +174,7 @@ impl State {
                     Behaviour::Fails(words) => self.fail(&id, &task.id, words),
                     Behaviour::Staged => {}
                     Behaviour::Unhealthy if task.running && checked => {
-                        self.change(&id, &task.id, |task| task.healthy = Some(false))
+                        self.change(&id, &task.id, |task| task.healthy = Some(false));
                     }
                     _ if !task.running => {
                         self.change(&id, &task.id, |task| task.running = true);
