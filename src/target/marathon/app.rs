@@ -157,7 +157,7 @@ impl Translator<'_> {
         let emptied = [&service.command, &service.entrypoint].map(|list| list.as_ref().map(|list| list.spot));
         let pull = [service.pull_policy.as_ref().map(|policy| policy.spot)];
         // What takes a check away stands nowhere in the app.
-        let check = service.healthcheck.iter().flat_map(|check| Self::check_spots(check)).map(Some);
+        let check = service.healthcheck.iter().flat_map(Self::check_spots).map(Some);
         let policy = service.deploy.as_ref().and_then(|deploy| deploy.value.restart_policy.as_ref());
         let policy = policy.iter().flat_map(|policy| {
             let condition = policy.value.condition.as_ref().map(|condition| condition.spot);

@@ -42,7 +42,7 @@ impl Translator<'_> {
         for preference in placement.iter().flat_map(|placement| &placement.preferences).flat_map(|all| &all.value) {
             let Some(spread) = &preference.value.spread else { continue };
             if let Some(field) = spread.value.plain().and_then(field) {
-                items.push(words(&[&field, "GROUP_BY"], self.from(spread)))
+                items.push(words(&[&field, "GROUP_BY"], self.from(spread)));
             } else {
                 let told = format!("`{}` is no attribute of an agent", spread.value.masked());
                 let at = format!("services.{name}.deploy.placement.preferences");

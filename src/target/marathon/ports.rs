@@ -332,7 +332,7 @@ impl Translator<'_> {
         if let Some((key, text)) = setting(service, "vhosts") {
             let read = text.value.plain().and_then(|text| serde_json::from_str::<Vec<String>>(text).ok());
             if let Some(hosts) = read {
-                asked.extend(hosts.into_iter().map(|host| (host, self.from(text), text.spot)))
+                asked.extend(hosts.into_iter().map(|host| (host, self.from(text), text.spot)));
             } else {
                 let words = format!("the label `{key}` is no list of hosts in JSON");
                 let at = format!("services.{name}.labels.{key}");

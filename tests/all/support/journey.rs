@@ -192,7 +192,9 @@ fn loses_a_part(place: &dyn Place, here: &str) {
     let gone: Vec<_> = changes(&diff).into_iter().filter(|(_, action, _)| action != "keep").collect();
     let is_gone = |resource: &str, action: &str| resource.starts_with("service/worker/") && action == "delete";
     assert!(gone.iter().all(|(resource, action, _)| is_gone(resource, action)), "{gone:?}");
-    let causes = diff["destinations"][0]["changes"][0]["causes"][0].as_str().unwrap();
+    let all = diff["destinations"][0]["changes"].as_array().unwrap();
+    let removed = all.iter().find(|change| change["action"] == "delete").unwrap();
+    let causes = removed["causes"][0].as_str().unwrap();
     assert!(causes.starts_with("removed; it was at compose.") && causes.contains("of revision"), "{causes}");
     ship.run(&["apply", here, "--yes"]).ended(0);
     assert!(place.running(here).iter().all(|(service, _)| service != "worker"));
