@@ -197,7 +197,10 @@ fn loses_a_part(place: &dyn Place, here: &str) {
     let causes = removed["causes"][0].as_str().unwrap();
     assert!(causes.starts_with("removed; it was at compose.") && causes.contains("of revision"), "{causes}");
     ship.run(&["apply", here, "--yes"]).ended(0);
-    assert!(place.running(here).iter().all(|(service, _)| service != "worker"));
+    // What was told to end may take its grace period.
+    until("the end of worker", Duration::from_secs(60), || {
+        place.running(here).iter().all(|(service, _)| service != "worker").then_some(())
+    });
     let kept = place.kept(here);
     assert!(place.left(here).iter().filter(|left| kept.contains(left)).count() == kept.len(), "{kept:?}");
 }
