@@ -1,5 +1,7 @@
 //! One finding, and a list of them.
 
+use std::collections::HashSet;
+
 use super::{Code, Severity};
 use crate::value::{Masked, Spot};
 
@@ -98,6 +100,14 @@ impl Findings {
     /// All of them, to raise, lower or silence.
     pub fn retain_mut(&mut self, keep: impl FnMut(&mut Finding) -> bool) {
         self.0.retain_mut(keep);
+    }
+
+    /// Leaves out what is said already: the same of the same path, at the same place.
+    pub fn once(&mut self) {
+        let mut said = HashSet::new();
+        self.0.retain(|finding| {
+            said.insert((finding.code.name, finding.message.clone(), finding.path.clone(), finding.spot()))
+        });
     }
 
     /// How many.

@@ -21,44 +21,34 @@ impl Selected {
         }
     }
 
-    /// `<application>-<environment>`, or the application alone without an environment.
-    fn usual_name(&self, project: &Name) -> String {
-        let owner = self.owner(project);
-        if owner.environment.is_empty() {
-            owner.project.to_string()
-        } else {
-            format!("{}-{}", owner.project, owner.environment)
-        }
-    }
-
     /// The namespace everything lives in.
     pub fn namespace(&self, project: &Name) -> Name {
         let written = self.environment.kubernetes.as_ref().and_then(|kubernetes| kubernetes.namespace.as_ref());
         match (&self.namespace, written) {
             (Some(flag), _) => flag.as_str().into(),
             (None, Some(name)) => name.value.clone(),
-            (None, None) => self.usual_name(project).into(),
+            (None, None) => self.owner(project).usual_name().into(),
         }
     }
 
     /// The stack everything belongs to.
     pub fn stack(&self, project: &Name) -> Located<Name> {
         let written = self.environment.swarm.as_ref().and_then(|swarm| swarm.stack.clone());
-        written.unwrap_or_else(|| Located::new(slug(&self.usual_name(project), 40).into(), Spot::NOWHERE))
+        written.unwrap_or_else(|| Located::new(slug(&self.owner(project).usual_name(), 40).into(), Spot::NOWHERE))
     }
 
     /// The Compose project that everything on a host belongs to.
     pub fn compose_project(&self, project: &Name) -> Located<Name> {
         let written = self.environment.compose.as_ref().and_then(|compose| compose.project.clone());
         let flag = self.request.project_name.as_deref();
-        let usual = || compose_name(&flag.map_or_else(|| self.usual_name(project), str::to_owned));
+        let usual = || compose_name(&flag.map_or_else(|| self.owner(project).usual_name(), str::to_owned));
         written.unwrap_or_else(|| Located::new(usual(), Spot::NOWHERE))
     }
 
     /// The group that all apps stand in: absolute.
     pub fn group(&self, project: &Name) -> Located<Name> {
         let written = self.environment.marathon.as_ref().and_then(|marathon| marathon.group.clone());
-        let usual = || Located::new(format!("/{}", slug(&self.usual_name(project), 100)).into(), Spot::NOWHERE);
+        let usual = || Located::new(format!("/{}", slug(&self.owner(project).usual_name(), 100)).into(), Spot::NOWHERE);
         written.unwrap_or_else(usual)
     }
 

@@ -3,16 +3,19 @@
 
 pub(crate) mod codes;
 pub mod compose;
+mod contents;
 mod disposition;
 pub mod kubernetes;
 pub mod marathon;
 pub mod naming;
+mod parts;
 mod release;
 mod schedule;
 mod services;
 mod settings;
 pub mod swarm;
 mod template;
+mod templates;
 
 use std::time::Duration;
 
@@ -24,6 +27,7 @@ pub use settings::{
 };
 
 pub use template::Template;
+pub use templates::Templates;
 
 use crate::{
     diagnostic::Findings,

@@ -1,9 +1,48 @@
 //! What all dialects ask of the services of a project.
 
+use super::{Unit, codes};
 use crate::{
-    compose::model::{Project, Service},
-    value::{Name, Spot},
+    compose::{
+        self,
+        model::{Project, Service},
+    },
+    diagnostic::{Finding, Findings},
+    image::{Pinned, PinnedImage},
+    value::{Fingerprint, Keyring, Located, Masked, Name, Node, Sources, Spot},
 };
+
+/// The services of a unit by name: the order of the file says nothing.
+pub(super) fn wanted(project: &Project, unit: &Unit) -> Vec<Name> {
+    let is_wanted = |name: &&Name| unit.services.as_ref().is_none_or(|services| services.contains(name));
+    let mut wanted: Vec<Name> = project.services.keys().filter(is_wanted).cloned().collect();
+    wanted.sort();
+    wanted
+}
+
+/// The image that a service runs; a finding where there is none, and none for what a provider stands for, which is
+/// refused as such.
+pub(super) fn image(pinned: &Pinned, name: &str, service: &Located<Service>) -> Result<PinnedImage, Findings> {
+    let written = service.value.image.as_ref();
+    let found = pinned.image_of(name).or_else(|| pinned.image(&written?.value)).cloned();
+    found.ok_or_else(|| {
+        if service.value.provider.is_some() {
+            return Findings::new();
+        }
+        let words = format!("the service `{name}` has no image that could run");
+        let finding = Finding::new(&codes::NEEDS, Masked::words(words), service.spot);
+        finding.at(format!("services.{name}.image")).help("give it an `image`, and build and push it before").into()
+    })
+}
+
+/// Over what the objects of a service are made from.
+pub(super) fn inputs(project: &Project, name: &str, image: &PinnedImage, keys: &Keyring) -> Fingerprint {
+    let mut node = Node::map(Sources::NONE);
+    if let Some(tree) = project.canonical.at(&["services", name]) {
+        node.set("service", compose::body(tree, &project.origins));
+    }
+    node.set("image", Node::new(&*image.reference, Sources::NONE));
+    Fingerprint::of(&node, keys, &project.concealed)
+}
 
 /// Services that run to their end: others wait for that, or they say so themselves.
 pub(super) fn jobs(project: &Project) -> Vec<Name> {

@@ -13,6 +13,27 @@ pub struct Application {
     pub environment: Name,
 }
 
+impl Application {
+    /// What its place is called where nobody says otherwise: `<application>-<environment>`, or the application alone.
+    pub fn usual_name(&self) -> String {
+        if self.environment.is_empty() {
+            self.project.to_string()
+        } else {
+            format!("{}-{}", self.project, self.environment)
+        }
+    }
+}
+
+impl std::str::FromStr for Application {
+    type Err = std::convert::Infallible;
+
+    /// The form that stands on live objects.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (project, environment) = text.split_once('/').unwrap_or((text, ""));
+        Ok(Self { project: project.into(), environment: environment.into() })
+    }
+}
+
 impl fmt::Display for Application {
     /// `<application>/<environment>`, as written on live objects; frozen.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

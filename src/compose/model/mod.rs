@@ -91,4 +91,9 @@ impl Project {
         }
         self.parts.iter().find_map(|(directory, name)| Some(format!("{name}/{}", below(directory)?)))
     }
+
+    /// A path as people write it, `./web`, without what is secret.
+    pub fn shown(&self, path: &Text) -> String {
+        path.masked().as_str().replacen(&format!("{}/", self.directory), "./", 1)
+    }
 }

@@ -4,7 +4,11 @@
 use super::{kind, translate::Translator};
 use crate::{
     compose::model::{Config, ConfigReference, Content, FileBytes, FileContent, Mount, Secret, Service},
-    target::{Condition, Life, codes, naming},
+    target::{
+        Condition, Life, codes,
+        contents::{ContentSource, Lacking, not_mounted},
+        naming,
+    },
     value::{Address, Key, Located, Name, Node, Part, Role, Sources, Spot, Subject, Text, Value},
 };
 
@@ -58,9 +62,7 @@ pub(super) fn key(name: &str, secret: bool, owner: &Ownership) -> Key {
 
 /// Where a config or secret says its content is.
 struct Declared<'a> {
-    content: Option<&'a Located<Text>>,
-    file: Option<&'a Located<Text>>,
-    variable: Option<&'a Located<Text>>,
+    source: ContentSource<'a>,
     called: Option<&'a Located<Text>>,
     external: bool,
 }
@@ -68,9 +70,7 @@ struct Declared<'a> {
 impl<'a> From<&'a Config> for Declared<'a> {
     fn from(config: &'a Config) -> Self {
         Self {
-            content: config.content.as_ref(),
-            file: config.file.as_ref(),
-            variable: config.environment.as_ref(),
+            source: config.into(),
             called: config.name.as_ref(),
             external: config.external.is_some_and(|external| external.value),
         }
@@ -80,9 +80,7 @@ impl<'a> From<&'a Config> for Declared<'a> {
 impl<'a> From<&'a Secret> for Declared<'a> {
     fn from(secret: &'a Secret) -> Self {
         Self {
-            content: secret.content.as_ref(),
-            file: secret.file.as_ref(),
-            variable: secret.environment.as_ref(),
+            source: secret.into(),
             called: secret.name.as_ref(),
             external: secret.external.is_some_and(|external| external.value),
         }
@@ -215,39 +213,20 @@ impl Translator<'_> {
         at: &str,
         spot: Spot,
     ) -> Option<(FileContent, Sources)> {
-        let origins = &self.project.origins;
-        if let Some(content) = declared.content {
-            let variable = declared.variable.map(|variable| variable.spot).unwrap_or_default();
-            let from = origins.join([content.value.sources(content.spot, origins), variable.into()]);
-            let text = match secret {
-                Some(name) => content.value.concealed(name, content.spot, &self.project.concealed),
-                None => content.value.clone(),
-            };
-            return Some((FileContent { bytes: FileBytes::Text(text), spot: content.spot, executable: false }, from));
-        }
-        let Some(file) = declared.file else {
-            let spot = declared.variable.map_or(spot, |variable| variable.spot);
-            let help = "name a `file`, or a variable that is set";
-            self.find(&codes::NO_CONTENT, "there is no content for it".to_owned(), spot, at, help);
-            return None;
-        };
-        match self.project.contents.get(file.value.plain().unwrap_or_default()) {
-            Some(Content::File(content)) => {
-                let from = origins.join([file.value.sources(file.spot, origins), content.spot.into()]);
-                Some((content.clone(), from))
+        match declared.source.read(self.project, secret) {
+            Ok(found) => Some(found),
+            Err(lacking @ Lacking::Source) => {
+                let (words, spot, help) = lacking.told(self.project, declared.source, spot);
+                self.find(&codes::NO_CONTENT, words, spot, at, help);
+                None
             }
-            Some(Content::Directory(_)) => self.not_carried(file, "it is a directory", at),
-            other => {
-                let why = why_not(other);
-                self.not_carried(file, &why, at)
-            }
+            Err(Lacking::File(file, Some(Content::Directory(_)))) => self.not_carried(file, "it is a directory", at),
+            Err(Lacking::File(file, other)) => self.not_carried(file, &not_mounted(other), at),
         }
     }
 
     fn not_carried<T>(&mut self, path: &Located<Text>, why: &str, at: &str) -> Option<T> {
-        let shown = path.value.masked().to_string();
-        let inside = format!("{}/", self.project.directory);
-        let words = format!("{} cannot be carried along: {why}", shown.replacen(&inside, "./", 1));
+        let words = format!("{} cannot be carried along: {why}", self.project.shown(&path.value));
         let help = "the engine may run elsewhere: use a volume, or an absolute path of its host";
         self.find(&codes::NO_CONTENT, words, path.spot, at, help);
         None
@@ -328,7 +307,7 @@ impl Translator<'_> {
                 return None;
             }
             other => {
-                let why = why_not(other);
+                let why = not_mounted(other);
                 return self.not_carried(source, &why, &at);
             }
         };
@@ -406,13 +385,5 @@ fn of_bytes(bytes: &FileBytes, from: Sources) -> Node {
     match bytes {
         FileBytes::Text(text) => Node { value: text.clone().into(), from },
         FileBytes::Binary(id) => Node { value: Value::Bytes(*id), from },
-    }
-}
-
-fn why_not(content: Option<&Content>) -> String {
-    match content {
-        Some(Content::Unsuitable(why)) => (*why).to_owned(),
-        Some(Content::Unreadable(why)) => why.to_string(),
-        _ => "there is nothing at this path".to_owned(),
     }
 }

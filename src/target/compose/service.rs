@@ -3,7 +3,7 @@
 use super::{content::Ownership, dispositions, kind, translate::Translator};
 use crate::{
     compose::{self, model::Service},
-    target::{After, Condition, Life, codes},
+    target::{After, Condition, Life, codes, contents, services},
     value::{Address, Called, Fingerprint, Key, Located, Node, Role, Sources, Spot, Subject, Value},
 };
 
@@ -80,15 +80,12 @@ impl Translator<'_> {
 
     fn image(&mut self, name: &str, service: &Located<Service>, body: &mut Node) -> bool {
         let written = service.value.image.as_ref();
-        let Some(image) = self.pinned.image_of(name).or_else(|| self.pinned.image(&written?.value)).cloned() else {
-            // What a provider stands for is refused as such.
-            if service.value.provider.is_none() {
-                let words = format!("the service `{name}` has no image that could run");
-                let at = format!("services.{name}.image");
-                let help = "give it an `image`, and build and push it before";
-                self.find(&codes::NEEDS, words, service.spot, &at, help);
+        let image = match services::image(self.pinned, name, service) {
+            Ok(image) => image,
+            Err(findings) => {
+                self.findings.extend(findings);
+                return false;
             }
-            return false;
         };
         if let Some(written) = written {
             // Of a name with both, the digest counts.
@@ -295,13 +292,7 @@ impl Translator<'_> {
         // What is not there was told where it is declared.
         self.resources.get(&key)?;
         let target = reference.value.target.as_ref();
-        let path = match target.and_then(|target| target.value.plain()) {
-            Some(path) if path.starts_with('/') => path.to_owned(),
-            Some(path) if secret => format!("/run/secrets/{path}"),
-            Some(path) => format!("/{path}"),
-            None if secret => format!("/run/secrets/{name}"),
-            None => format!("/{name}"),
-        };
+        let path = contents::path(name, target, secret);
         let origins = &self.project.origins;
         let mut spots = vec![source.spot, reference.spot];
         spots.extend(owner.spots());

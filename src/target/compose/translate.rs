@@ -66,15 +66,7 @@ pub(super) struct Translator<'a> {
 
 impl Translator<'_> {
     fn all(&mut self, unit: &Unit) {
-        let mut wanted: Vec<Name> = self
-            .project
-            .services
-            .keys()
-            .filter(|name| unit.services.as_ref().is_none_or(|services| services.contains(name)))
-            .cloned()
-            .collect();
-        // The order of the file says nothing.
-        wanted.sort();
+        let wanted = services::wanted(self.project, unit);
         self.section("networks", kind::NETWORK);
         self.section("volumes", kind::VOLUME);
         self.configs_and_secrets(&wanted);

@@ -1,13 +1,12 @@
 //! What runs around the container of a service: before it, when it starts and when it ends.
 
-use super::{
-    pod::escaped,
-    storage::Mounts,
-    translate::{Translator, context, some_map, sorted},
-};
+use super::{pod::escaped, storage::Mounts, translate::Translator};
 use crate::{
     compose::model::{Hook, InitContainer, List, Service},
-    target::{Ordering, codes, naming},
+    target::{
+        Ordering, codes, naming,
+        parts::{context, some_map, sorted},
+    },
     value::{Fingerprint, Located, Node, Sources, Spot, Text, TextBuilder, Value},
     yaml::Tree,
 };

@@ -6,11 +6,16 @@ use std::fmt::Write as _;
 use super::{
     object::{Object, base64_of, there},
     storage::Mounts,
-    translate::{Translator, context, sorted},
+    translate::Translator,
 };
 use crate::{
     compose::model::{ConfigReference, Content, FileBytes, FileContent, Service},
-    target::{Life, Requirement, SecretMode, codes, naming},
+    target::{
+        Life, Requirement, SecretMode, codes,
+        contents::{self, ContentSource, not_mounted},
+        naming,
+        parts::{context, is_written, sorted},
+    },
     value::{Called, Fingerprint, Key, Located, Node, Part, Role, Sources, Spot, Subject, Text, Value},
 };
 
@@ -23,26 +28,9 @@ fn secret_key(name: &str) -> Key {
     Key::new(Subject::Secret(name.into()), Role::new("content"))
 }
 
-/// Where the bytes of a config or secret are.
-struct ContentSource<'a> {
-    content: Option<&'a Located<Text>>,
-    file: Option<&'a Located<Text>>,
-    variable: Option<&'a Located<Text>>,
-}
-
 impl Translator<'_> {
     pub(super) fn configs_and_secrets(&mut self) {
-        let used: Vec<(bool, Box<str>)> = self
-            .project
-            .services
-            .values()
-            .flat_map(|service| {
-                let configs = service.value.configs.iter().flat_map(|all| &all.value).map(|one| (false, one));
-                let secrets = service.value.secrets.iter().flat_map(|all| &all.value).map(|one| (true, one));
-                configs.chain(secrets).collect::<Vec<_>>()
-            })
-            .filter_map(|(secret, one)| Some((secret, one.value.source.as_ref()?.value.plain()?.into())))
-            .collect();
+        let used = contents::used(self.project.services.values());
         for (name, config) in sorted(&self.project.configs) {
             if !used.contains(&(false, name.clone())) {
                 self.unused("configs", name, config.spot);
@@ -55,12 +43,7 @@ impl Translator<'_> {
                 self.require("v1/ConfigMap", name, value.name.as_ref(), &spots, &at);
                 continue;
             }
-            let source = ContentSource {
-                content: value.content.as_ref(),
-                file: value.file.as_ref(),
-                variable: value.environment.as_ref(),
-            };
-            let Some(file) = self.bytes(&source, None, &at, config.spot) else { continue };
+            let Some(file) = self.bytes(value.into(), None, &at, config.spot) else { continue };
             self.content_object(config_key(name), name, value.name.as_ref(), &file, config.spot, false);
         }
         for (name, secret) in sorted(&self.project.secrets) {
@@ -83,12 +66,7 @@ impl Translator<'_> {
                 self.require("v1/Secret", name, called, &spots, &at);
                 continue;
             }
-            let source = ContentSource {
-                content: value.content.as_ref(),
-                file: value.file.as_ref(),
-                variable: value.environment.as_ref(),
-            };
-            let Some(file) = self.bytes(&source, Some(name), &at, secret.spot) else { continue };
+            let Some(file) = self.bytes(value.into(), Some(name), &at, secret.spot) else { continue };
             self.content_object(secret_key(name), name, value.name.as_ref(), &file, secret.spot, true);
         }
     }
@@ -116,49 +94,19 @@ impl Translator<'_> {
     /// The bytes of a config or secret, with all the places they come from.
     fn bytes(
         &mut self,
-        source: &ContentSource<'_>,
+        source: ContentSource<'_>,
         secret: Option<&str>,
         at: &str,
         spot: Spot,
     ) -> Option<(FileContent, Sources)> {
-        if let Some(content) = source.content {
-            let origins = &self.project.origins;
-            let variable = source.variable.map(|variable| variable.spot).unwrap_or_default();
-            let from = origins.join([content.value.sources(content.spot, origins), variable.into()]);
-            let text = match secret {
-                Some(name) => content.value.concealed(name, content.spot, &self.project.concealed),
-                None => content.value.clone(),
-            };
-            return Some((FileContent { bytes: FileBytes::Text(text), spot: content.spot, executable: false }, from));
-        }
-        let Some(file) = source.file else {
-            self.find(
-                &codes::NO_CONTENT,
-                "there is no content for it".to_owned(),
-                source.variable.map_or(spot, |variable| variable.spot),
-                at,
-                "name a `file`, or a variable that is set",
-            );
-            return None;
-        };
-        let why = match self.project.contents.get(file.value.plain().unwrap_or_default()) {
-            Some(Content::File(content)) => {
-                let from = self
-                    .project
-                    .origins
-                    .join([file.value.sources(file.spot, &self.project.origins), content.spot.into()]);
-                return Some((content.clone(), from));
+        match source.read(self.project, secret) {
+            Ok(found) => Some(found),
+            Err(lacking) => {
+                let (words, spot, help) = lacking.told(self.project, source, spot);
+                self.find(&codes::NO_CONTENT, words, spot, at, help);
+                None
             }
-            Some(Content::Missing) | None => "there is no such file".to_owned(),
-            Some(Content::Directory(_)) => "it is a directory".to_owned(),
-            Some(Content::Unsuitable(why)) => (*why).to_owned(),
-            Some(Content::Unreadable(why)) => why.to_string(),
-        };
-        let shown = file.value.masked().to_string();
-        let inside = format!("{}/", self.project.directory);
-        let words = format!("{} cannot be carried along: {why}", shown.replacen(&inside, "./", 1));
-        self.find(&codes::NO_CONTENT, words, file.spot, at, "check the path; it starts from the project directory");
-        None
+        }
     }
 
     fn content_object(
@@ -172,7 +120,7 @@ impl Translator<'_> {
     ) {
         let (content, from) = file;
         // A name that somebody wrote; the one that Compose makes up says nothing here.
-        let called = called.filter(|called| super::translate::is_written(called.spot, &self.project.origins));
+        let called = called.filter(|called| is_written(called.spot, &self.project.origins));
         let from = &self.project.origins.join([*from, called.map(|called| called.spot.into()).unwrap_or_default()]);
         let entry = match &content.bytes {
             FileBytes::Text(text) => vec![(name.to_owned(), text.clone())],
@@ -243,13 +191,7 @@ impl Translator<'_> {
         let Some(name) = source.value.plain() else { return };
         let key = if secret { secret_key(name) } else { config_key(name) };
         let target = reference.value.target.as_ref();
-        let path = match target.and_then(|target| target.value.plain()) {
-            Some(path) if path.starts_with('/') => path.to_owned(),
-            Some(path) if secret => format!("/run/secrets/{path}"),
-            Some(path) => format!("/{path}"),
-            None if secret => format!("/run/secrets/{name}"),
-            None => format!("/{name}"),
-        };
+        let path = contents::path(name, target, secret);
         let from = self
             .project
             .origins
@@ -296,9 +238,7 @@ impl Translator<'_> {
             Some(Content::Directory(files)) => {
                 files.iter().map(|(name, file)| (name.to_string(), file.clone())).collect()
             }
-            Some(Content::Missing) | None => return Err("there is nothing at this path".to_owned()),
-            Some(Content::Unsuitable(why)) => return Err((*why).to_owned()),
-            Some(Content::Unreadable(why)) => return Err(why.to_string()),
+            other => return Err(not_mounted(other)),
         };
         let single = matches!(self.project.contents.get(path), Some(Content::File(_)));
         let key = Key::new(Subject::Config(relative.as_str().into()), Role::new("files"));

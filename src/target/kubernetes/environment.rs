@@ -3,11 +3,14 @@
 
 use super::{
     object::{Object, base64_of},
-    translate::{Translator, context, sorted},
+    translate::Translator,
 };
 use crate::{
     compose::{model::Service, name_says_so},
-    target::{Life, Requirement, SecretMode, codes, naming},
+    target::{
+        Life, Requirement, SecretMode, codes, naming,
+        parts::{context, sorted},
+    },
     value::{Called, Fingerprint, Key, Node, Part, Role, Sources, Spot, Subject, Text, Value},
 };
 

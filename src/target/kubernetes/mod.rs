@@ -16,7 +16,9 @@ mod templates;
 mod translate;
 mod workload;
 
-use super::{Dialect, Disposition, ListOrder, Mutability, Release, Settings, Shown, Target, Translation, Unit};
+use super::{
+    Dialect, Disposition, ListOrder, Mutability, Release, Settings, Shown, Target, Templates, Translation, Unit,
+};
 use crate::{
     image::Pinned,
     plan::{Change, Consequence, Step},
@@ -24,13 +26,18 @@ use crate::{
 };
 
 pub(crate) use object::{PART_OF, RESOURCE, parent_name, set_id};
-pub use templates::Templates;
 
 /// The dialect of Kubernetes. Every function is pure.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Kubernetes {
     /// Templates that take the place of ours, by file name.
     pub templates: Templates,
+}
+
+impl Default for Kubernetes {
+    fn default() -> Self {
+        Self { templates: Templates::new("kubernetes", templates::BUILTIN) }
+    }
 }
 
 impl Target for Kubernetes {

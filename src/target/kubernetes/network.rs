@@ -1,13 +1,13 @@
 //! Names and ports under which services are reached, and who may reach them.
 
-use super::{
-    object::Object,
-    translate::{Translator, context, some_map, sorted},
-};
+use super::{object::Object, translate::Translator};
 use crate::{
     compose::model::Service,
     image::PinnedImage,
-    target::{Publish, codes, naming},
+    target::{
+        Publish, codes, naming,
+        parts::{context, some_map, sorted},
+    },
     value::{Called, Fingerprint, Key, Located, Name, Node, Role, Source, Sources, Spot, Subject, Text, Value},
 };
 

@@ -3,10 +3,12 @@
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
-use super::translate::{Translator, context};
+use super::translate::Translator;
 use crate::{
     compose::model::Strings,
-    target::{After, Condition, ImagePullSecret, Life, Resource, SETTLES_WITHIN, Settles, codes, naming},
+    target::{
+        After, Condition, ImagePullSecret, Life, Resource, SETTLES_WITHIN, Settles, codes, naming, parts::context,
+    },
     value::{Called, Fingerprint, Key, Located, Node, Part, Role, Sources, Spot, Subject, Text, Value},
 };
 

@@ -1,9 +1,9 @@
 //! On which nodes a pod may run.
 
-use super::translate::{Translator, some_map};
+use super::translate::Translator;
 use crate::{
     compose::model::Service,
-    target::codes,
+    target::{codes, parts::some_map},
     value::{Node, Value},
 };
 

@@ -1,13 +1,13 @@
 //! The pod and its container.
 
-use super::{
-    storage::Mounts,
-    translate::{Translator, context, some_map, sorted},
-};
+use super::{storage::Mounts, translate::Translator};
 use crate::{
     compose::model::Service,
     image::PinnedImage,
-    target::{ImagePullSecret, codes, naming},
+    target::{
+        ImagePullSecret, codes, naming,
+        parts::{context, some_map, sorted},
+    },
     value::{Fingerprint, Key, Located, Node, Part, Role, Source, Sources, Spot, Subject, Text, Value},
 };
 

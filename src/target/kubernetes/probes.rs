@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::translate::{Translator, some_map};
+use super::translate::Translator;
 use crate::{
     compose::model::Service,
     image::PinnedImage,
+    target::parts::some_map,
     value::{Located, Node, Source, Sources, Spot, Value},
 };
 

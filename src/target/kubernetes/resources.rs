@@ -1,13 +1,13 @@
 //! CPU, memory, storage and graphics cards.
 
-use super::{
-    storage::quantity,
-    translate::{Translator, some_map, sorted},
-};
+use super::{storage::quantity, translate::Translator};
 use crate::{
     compose,
     compose::model::{DeviceRequest, Resource, Service},
-    target::codes,
+    target::{
+        codes,
+        parts::{some_map, sorted},
+    },
     value::{Located, Node, Sources, Spot, Value},
 };
 

@@ -2,12 +2,15 @@
 
 use super::{
     object::{Object, there},
-    translate::{Translator, context, is_written, sorted},
+    translate::Translator,
 };
 use crate::{
     compose::model::{Mount, Service},
     diagnostic::Finding,
-    target::{HostPaths, Life, codes, naming},
+    target::{
+        HostPaths, Life, codes, naming,
+        parts::{context, is_written, sorted},
+    },
     value::{Called, Key, Located, Masked, Name, Node, Part, Role, Sources, Subject, Value},
 };
 
@@ -431,9 +434,7 @@ impl Translator<'_> {
                     return;
                 }
                 if let Some(why) = failed {
-                    let shown = source.value.masked().to_string();
-                    let inside = format!("{}/", self.project.directory);
-                    let words = format!("{} cannot be carried along: {why}", shown.replacen(&inside, "./", 1));
+                    let words = format!("{} cannot be carried along: {why}", self.project.shown(&source.value));
                     self.find(
                         &codes::NO_CONTENT,
                         words,

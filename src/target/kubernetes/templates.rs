@@ -1,11 +1,5 @@
 //! The outer shape of every manifest.
 
-use std::collections::BTreeMap;
-
-/// Texts of templates by file name; what is not there is ours.
-#[derive(Clone, Debug, Default)]
-pub struct Templates(pub BTreeMap<String, String>);
-
 macro_rules! builtin {
     ($($name:literal),* $(,)?) => {
         /// Every template there is, with the text we ship.
@@ -28,18 +22,3 @@ builtin!(
     "networkpolicy.yaml",
     "namespace.yaml",
 );
-
-impl Templates {
-    /// The text of a template.
-    pub fn text(&self, name: &str) -> Option<&str> {
-        self.0
-            .get(name)
-            .map(String::as_str)
-            .or_else(|| BUILTIN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text))
-    }
-
-    /// The names of all of them, to eject.
-    pub fn names() -> impl Iterator<Item = &'static str> {
-        BUILTIN.iter().map(|(name, _)| *name)
-    }
-}

@@ -1,28 +1,19 @@
 //! A pinned project to a release.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use indexmap::IndexMap;
 
-use super::{compare, dispositions, templates::Templates};
+use super::{compare, dispositions};
 use crate::{
-    compose::{
-        self,
-        model::{Project, Service},
-    },
+    compose::model::{Project, Service},
     diagnostic::{Code, Finding, Findings},
-    image::{Pinned, PinnedImage},
+    image::Pinned,
     target::{
-        Dialect, Release, Requirement, Resource, Settings, Shown, Template, Translation, Unit, codes, naming::slug,
-        services,
+        Dialect, Release, Requirement, Resource, Settings, Shown, Templates, Translation, Unit, codes, naming::slug,
+        services, templates::Filling,
     },
-    value::{
-        Address, Called, Fingerprint, Key, Keyring, Located, Masked, Name, Node, Origins, Source, Sources, Spot,
-        Subject, Text, Value,
-    },
+    value::{Address, Called, Key, Keyring, Located, Masked, Name, Node, Sources, Spot, Subject, Text, Value},
 };
 
 pub(super) fn translate(
@@ -34,8 +25,7 @@ pub(super) fn translate(
 ) -> Translation {
     let project = Arc::clone(pinned.project());
     let mut translator = Translator {
-        templates,
-        parsed: HashMap::new(),
+        filling: Filling::new(templates),
         pinned,
         project: &project,
         settings,
@@ -51,7 +41,7 @@ pub(super) fn translate(
     translator.unique_addresses();
     translator.secrets_shown();
     translator.findings.extend(dispositions::findings(&project));
-    once(&mut translator.findings);
+    translator.findings.once();
     let release = Release {
         application: settings.application.clone(),
         dialect: Dialect::Kubernetes,
@@ -63,31 +53,16 @@ pub(super) fn translate(
     Translation { release, findings: translator.findings }
 }
 
-/// What two containers of a service have in common is told once.
-fn once(findings: &mut Findings) {
-    let mut said = HashSet::new();
-    findings.retain_mut(|finding| {
-        said.insert((finding.code.name, finding.message.clone(), finding.path.clone(), finding.spot()))
-    });
-}
-
 fn namespace(settings: &Settings) -> Located<Name> {
     if let Some(namespace) = &settings.kubernetes.namespace {
         return namespace.clone();
     }
-    let application = &settings.application;
-    let name = if application.environment.is_empty() {
-        slug(&application.project, 63)
-    } else {
-        slug(&format!("{}-{}", application.project, application.environment), 63)
-    };
-    Located::new(name.into(), Spot::NOWHERE)
+    Located::new(slug(&settings.application.usual_name(), 63).into(), Spot::NOWHERE)
 }
 
 /// The state of one translation.
 pub(super) struct Translator<'a> {
-    pub(super) templates: &'a Templates,
-    parsed: HashMap<&'static str, Option<Arc<Template>>>,
+    filling: Filling<'a>,
     pub(super) pinned: &'a Pinned,
     pub(super) project: &'a Project,
     pub(super) settings: &'a Settings,
@@ -106,19 +81,7 @@ impl Translator<'_> {
         self.namespace_object();
         self.parent();
         self.image_pull_secret();
-        let wanted: Vec<Name> = self
-            .project
-            .services
-            .keys()
-            .filter(|name| unit.services.as_ref().is_none_or(|services| services.contains(name)))
-            .cloned()
-            .collect();
-        let wanted = {
-            // The order of the file says nothing.
-            let mut wanted = wanted;
-            wanted.sort();
-            wanted
-        };
+        let wanted = services::wanted(self.project, unit);
         self.unique_names(&wanted);
         self.configs_and_secrets();
         self.claims(&wanted);
@@ -131,38 +94,13 @@ impl Translator<'_> {
     }
 
     fn service(&mut self, name: &Name, service: &Located<Service>) {
-        let Some(image) = self.image(name, &service.value, service.spot) else { return };
-        let inputs = self.inputs(name, &image);
+        let image = match services::image(self.pinned, name, service) {
+            Ok(image) => image,
+            Err(findings) => return self.findings.extend(findings),
+        };
+        let inputs = services::inputs(self.project, name, &image, self.keys);
         self.workload(name, &service.value, service.spot, &image, inputs);
         self.services(name, &service.value, service.spot, &image, inputs);
-    }
-
-    fn image(&mut self, name: &Name, service: &Service, spot: Spot) -> Option<PinnedImage> {
-        let written = service.image.as_ref();
-        let found = self.pinned.image_of(name).or_else(|| self.pinned.image(&written?.value)).cloned();
-        // What a provider stands for is refused as such.
-        if found.is_none() && service.provider.is_none() {
-            let words = format!("the service `{name}` has no image that could run");
-            self.find(
-                &codes::NEEDS,
-                words,
-                spot,
-                &format!("services.{name}.image"),
-                "give it an `image`, and build and push it before",
-            );
-        }
-        found
-    }
-
-    /// Over what the objects of a service are made from.
-    fn inputs(&self, name: &str, image: &PinnedImage) -> Fingerprint {
-        let canonical = self.project.canonical.at(&["services", name]);
-        let mut node = Node::map(Sources::NONE);
-        if let Some(tree) = canonical {
-            node.set("service", compose::body(tree, &self.project.origins));
-        }
-        node.set("image", Node::new(&*image.reference, Sources::NONE));
-        Fingerprint::of(&node, self.keys, &self.project.concealed)
     }
 
     /// Names that the target tells apart as Compose does.
@@ -248,33 +186,9 @@ impl Translator<'_> {
         self.findings.push(Finding { covers: spots.to_vec(), ..finding });
     }
 
-    /// The parsed template of a name; a broken one is a finding, once.
-    fn template(&mut self, name: &'static str) -> Option<Arc<Template>> {
-        if let Some(known) = self.parsed.get(name) {
-            return known.clone();
-        }
-        let text = self.templates.text(name).unwrap_or_default();
-        let parsed = match Template::parse(&format!("templates/kubernetes/{name}"), text, &self.project.origins) {
-            Ok(template) => Some(Arc::new(template)),
-            Err(findings) => {
-                self.findings.extend(findings);
-                None
-            }
-        };
-        self.parsed.insert(name, parsed.clone());
-        parsed
-    }
-
     /// What a template makes of a context.
     pub(super) fn fill(&mut self, name: &'static str, context: &Node) -> Node {
-        let Some(template) = self.template(name) else { return Node::default() };
-        match template.fill(context, &self.project.origins, &self.project.concealed) {
-            Ok(node) => node,
-            Err(finding) => {
-                self.findings.push(finding);
-                Node::default()
-            }
-        }
+        self.filling.fill(name, context, self.project, &mut self.findings)
     }
 
     /// The address of an object of ours.
@@ -292,38 +206,4 @@ impl Translator<'_> {
     pub(super) fn texts(&self, list: &Located<Vec<Located<Text>>>) -> Node {
         Node::new(list.value.iter().map(|item| self.text(item)).collect::<Vec<_>>(), list.spot)
     }
-}
-
-/// The entries of a section by name: the order of the file says nothing.
-pub(super) fn sorted<T>(section: &IndexMap<Name, T>) -> Vec<(&Name, &T)> {
-    let mut all: Vec<(&Name, &T)> = section.iter().collect();
-    all.sort_by(|a, b| a.0.cmp(b.0));
-    all
-}
-
-/// Whether somebody wrote a value: Compose makes up some of its own.
-pub(super) fn is_written(spot: Spot, origins: &Origins) -> bool {
-    origins.origin(spot).is_some_and(|origin| !matches!(origin.source, Source::Default { .. }))
-}
-
-/// A map of the entries that are there; `None` when there is none.
-pub(super) fn some_map(entries: Vec<(&str, Option<Node>)>, from: impl Into<Sources>) -> Option<Node> {
-    let mut map = Node::map(from);
-    for (key, node) in entries {
-        if let Some(node) = node {
-            map.set(key, node);
-        }
-    }
-    (!map.entries().is_empty()).then_some(map)
-}
-
-/// A context of a template: what is absent is null there.
-pub(super) fn context(root: &str, entries: Vec<(&str, Option<Node>)>) -> Node {
-    let mut inner = Node::map(Sources::NONE);
-    for (key, node) in entries {
-        inner.set(key, node.unwrap_or_default());
-    }
-    let mut map = Node::map(Sources::NONE);
-    map.set(root, inner);
-    map
 }

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::{
-    object::Object,
-    probes::seconds,
-    translate::{Translator, context, some_map, sorted},
-};
+use super::{object::Object, probes::seconds, translate::Translator};
 use crate::{
     compose::model::{Service, UpdateConfig},
     image::PinnedImage,
-    target::{After, Condition, Life, codes, naming, services::restart_policy},
+    target::{
+        After, Condition, Life, codes, naming,
+        parts::{context, some_map, sorted},
+        services::restart_policy,
+    },
     value::{Called, Fingerprint, Key, Located, Node, Part, Role, Sources, Spot, Subject, Value},
 };
 

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use super::{
     APP,
-    translate::{Translator, app_key, called, context, map, seconds, some_list, some_map, sorted},
+    translate::{Translator, app_key, called, map, seconds, some_list},
 };
 use crate::{
     compose::model::Service,
     image::PinnedImage,
-    target::{After, Condition, Containerizer, Life, Resource, SETTLES_WITHIN, Settles, codes, services},
+    target::{
+        After, Condition, Containerizer, Life, Resource, SETTLES_WITHIN, Settles, codes,
+        parts::{context, some_map, sorted},
+        services,
+    },
     value::{Address, Called, Fingerprint, Located, Node, Part, Sources, Spot, Text, Value},
 };
 

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::{
     app::setting,
-    translate::{Translator, map, seconds, some_list, some_map},
+    translate::{Translator, map, seconds, some_list},
 };
 use crate::{
     compose::model::Service,
     image::PinnedImage,
-    target::codes,
+    target::{codes, parts::some_map},
     value::{Located, Node, Source, Sources, Spot, Text, TextBuilder, Value},
 };
 

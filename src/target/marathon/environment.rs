@@ -2,11 +2,11 @@
 
 use super::{
     SECRET,
-    translate::{Translator, called, map, sorted},
+    translate::{Translator, called, map},
 };
 use crate::{
     compose::{model::Service, name_says_so},
-    target::{Requirement, SecretMode, codes},
+    target::{Requirement, SecretMode, codes, parts::sorted},
     value::{Address, Called, Node, Sources, Spot},
 };
 

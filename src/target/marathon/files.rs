@@ -3,12 +3,17 @@
 
 use super::{
     FILE,
-    translate::{Translator, context, map},
+    translate::{Translator, map},
     volumes::{Storage, mounted},
 };
 use crate::{
     compose::model::{ConfigReference, Content, FileBytes, FileContent, Service},
-    target::{Life, Resource, SETTLES_WITHIN, SecretMode, Settles, codes, naming},
+    target::{
+        Life, Resource, SETTLES_WITHIN, SecretMode, Settles, codes,
+        contents::{self, ContentSource, not_mounted},
+        naming,
+        parts::{context, is_written, sorted},
+    },
     value::{Address, Application, Fingerprint, Key, Located, Node, Part, Role, Sources, Spot, Subject, Text, Value},
 };
 
@@ -72,9 +77,7 @@ struct Declared<'a> {
     section: &'static str,
     name: &'a str,
     spot: Spot,
-    content: Option<&'a Located<Text>>,
-    file: Option<&'a Located<Text>>,
-    variable: Option<&'a Located<Text>>,
+    source: ContentSource<'a>,
     called: Option<&'a Located<Text>>,
     external: Option<&'a Located<bool>>,
 }
@@ -85,7 +88,9 @@ impl Declared<'_> {
     }
 
     fn spots(&self) -> Vec<Spot> {
-        let texts = [self.content, self.file, self.variable, self.called].into_iter().flatten().map(|text| text.spot);
+        let source = &self.source;
+        let texts =
+            [source.content, source.file, source.variable, self.called].into_iter().flatten().map(|text| text.spot);
         texts.chain(self.external.map(|external| external.spot)).chain([self.spot]).collect()
     }
 }
@@ -94,43 +99,32 @@ impl Translator<'_> {
     /// Everything that `configs` and `secrets` declare and somebody uses.
     pub(super) fn contents(&mut self) {
         let project = self.project;
-        let mut used: Vec<(bool, String)> = Vec::new();
-        for service in project.services.values() {
-            for (secret, list) in [(false, &service.value.configs), (true, &service.value.secrets)] {
-                let sources =
-                    list.iter().flat_map(|all| &all.value).filter_map(|one| one.value.source.as_ref()?.value.plain());
-                used.extend(sources.map(|source| (secret, source.to_owned())));
-            }
-        }
-        let configs = super::translate::sorted(&project.configs).into_iter().map(|(name, config)| {
+        let used = contents::used(project.services.values());
+        let configs = sorted(&project.configs).into_iter().map(|(name, config)| {
             let value = &config.value;
             Declared {
                 section: "configs",
                 name,
                 spot: config.spot,
-                content: value.content.as_ref(),
-                file: value.file.as_ref(),
-                variable: value.environment.as_ref(),
+                source: value.into(),
                 called: value.name.as_ref(),
                 external: value.external.as_ref(),
             }
         });
-        let secrets = super::translate::sorted(&project.secrets).into_iter().map(|(name, secret)| {
+        let secrets = sorted(&project.secrets).into_iter().map(|(name, secret)| {
             let value = &secret.value;
             Declared {
                 section: "secrets",
                 name,
                 spot: secret.spot,
-                content: value.content.as_ref(),
-                file: value.file.as_ref(),
-                variable: value.environment.as_ref(),
+                source: value.into(),
                 called: value.name.as_ref(),
                 external: value.external.as_ref(),
             }
         });
         for declared in configs.chain(secrets) {
             let secret = declared.section == "secrets";
-            if used.contains(&(secret, declared.name.to_owned())) {
+            if used.contains(&(secret, declared.name.into())) {
                 self.content(&declared, secret);
                 continue;
             }
@@ -167,7 +161,7 @@ impl Translator<'_> {
             return;
         }
         let Some((file, from)) = self.bytes(declared, secret) else { return };
-        let own = declared.called.filter(|called| self.is_written(called.spot));
+        let own = declared.called.filter(|called| is_written(called.spot, &self.project.origins));
         let from =
             self.project.origins.join([from, own.map(|own| own.spot.into()).unwrap_or_default(), declared.spot.into()]);
         let name = own.and_then(|own| own.value.plain()).unwrap_or(declared.name).to_owned();
@@ -177,48 +171,14 @@ impl Translator<'_> {
 
     /// The bytes of a config or secret, with all the places they come from.
     fn bytes(&mut self, declared: &Declared<'_>, secret: bool) -> Option<(FileContent, Sources)> {
-        if let Some(content) = declared.content {
-            let variable = declared.variable.map(|variable| variable.spot).unwrap_or_default();
-            let from = self.project.origins.join([self.from(content), variable.into()]);
-            let text = if secret {
-                content.value.concealed(declared.name, content.spot, &self.project.concealed)
-            } else {
-                content.value.clone()
-            };
-            return Some((FileContent { bytes: FileBytes::Text(text), spot: content.spot, executable: false }, from));
-        }
-        let Some(file) = declared.file else {
-            let spot = declared.variable.map_or(declared.spot, |variable| variable.spot);
-            self.find(
-                &codes::NO_CONTENT,
-                "there is no content for it".into(),
-                spot,
-                &declared.at(),
-                "name a `file`, or a variable that is set",
-            );
-            return None;
-        };
-        let why = match self.project.contents.get(file.value.plain().unwrap_or_default()) {
-            Some(Content::File(content)) => {
-                let from = self.project.origins.join([self.from(file), content.spot.into()]);
-                return Some((content.clone(), from));
+        match declared.source.read(self.project, secret.then_some(declared.name)) {
+            Ok(found) => Some(found),
+            Err(lacking) => {
+                let (words, spot, help) = lacking.told(self.project, declared.source, declared.spot);
+                self.find(&codes::NO_CONTENT, words, spot, &declared.at(), help);
+                None
             }
-            Some(Content::Missing) | None => "there is no such file".to_owned(),
-            Some(Content::Directory(_)) => "it is a directory".to_owned(),
-            Some(Content::Unsuitable(why)) => (*why).to_owned(),
-            Some(Content::Unreadable(why)) => why.to_string(),
-        };
-        let shown = file.value.masked().to_string();
-        let inside = format!("{}/", self.project.directory);
-        let words = format!("{} cannot be carried along: {why}", shown.replacen(&inside, "./", 1));
-        self.find(
-            &codes::NO_CONTENT,
-            words,
-            file.spot,
-            &declared.at(),
-            "check the path; it starts from the project directory",
-        );
-        None
+        }
     }
 
     /// A file in the store.
@@ -293,13 +253,7 @@ impl Translator<'_> {
         let Some(source) = value.source.as_ref() else { return };
         let Some(name) = source.value.plain().map(str::to_owned) else { return };
         let target = value.target.as_ref();
-        let path = match target.and_then(|target| target.value.plain()) {
-            Some(path) if path.starts_with('/') => path.to_owned(),
-            Some(path) if secret => format!("/run/secrets/{path}"),
-            Some(path) => format!("/{path}"),
-            None if secret => format!("/run/secrets/{name}"),
-            None => format!("/{name}"),
-        };
+        let path = contents::path(&name, target, secret);
         let spots = [
             Some(reference.spot),
             Some(source.spot),
@@ -382,9 +336,7 @@ impl Translator<'_> {
             Some(Content::Directory(files)) => {
                 (files.iter().map(|(name, file)| (name.to_string(), file.clone())).collect(), false)
             }
-            Some(Content::Missing) | None => return Err("there is nothing at this path".to_owned()),
-            Some(Content::Unsuitable(why)) => return Err((*why).to_owned()),
-            Some(Content::Unreadable(why)) => return Err(why.to_string()),
+            other => return Err(not_mounted(other)),
         };
         let folder = format!("files/{}", naming::slug(&relative, 60));
         for (name, file) in &files {

@@ -16,7 +16,9 @@ mod translate;
 mod upgrade;
 mod volumes;
 
-use super::{Dialect, Disposition, ListOrder, Mutability, Release, Settings, Shown, Target, Translation, Unit};
+use super::{
+    Dialect, Disposition, ListOrder, Mutability, Release, Settings, Shown, Target, Templates, Translation, Unit,
+};
 use crate::{
     image::Pinned,
     plan::{Change, Consequence, Step},
@@ -25,7 +27,6 @@ use crate::{
 
 pub(crate) use app::{APPLICATION, RESOURCE};
 pub(crate) use files::parse as parse_file;
-pub use templates::Templates;
 
 /// The kind of an app in an address; its name is its id, from the root.
 pub(crate) const APP: &str = "app";
@@ -35,10 +36,16 @@ pub(crate) const FILE: &str = "file";
 pub(crate) const SECRET: &str = "secret";
 
 /// The dialect of Marathon. Every function is pure.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Marathon {
     /// Templates that take the place of ours, by file name.
     pub templates: Templates,
+}
+
+impl Default for Marathon {
+    fn default() -> Self {
+        Self { templates: Templates::new("marathon", templates::BUILTIN) }
+    }
 }
 
 impl Target for Marathon {

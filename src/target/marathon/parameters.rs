@@ -1,9 +1,9 @@
 //! What only the engine of Docker can be told: the options of `docker run`, under the names they have there.
 
-use super::translate::{Translator, map, sorted};
+use super::translate::{Translator, map};
 use crate::{
     compose::model::{BlockIoLimit, Service, Strings},
-    target::codes,
+    target::{codes, parts::sorted},
     value::{Located, Node, Sources, Spot, Text, TextBuilder, Value},
     yaml::Scalar,
 };

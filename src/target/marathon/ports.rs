@@ -2,12 +2,15 @@
 
 use super::{
     app::setting,
-    translate::{Translator, called, map, some_map, sorted},
+    translate::{Translator, called, map},
 };
 use crate::{
     compose::model::Service,
     image::PinnedImage,
-    target::{codes, naming},
+    target::{
+        codes, naming,
+        parts::{some_map, sorted},
+    },
     value::{Located, Name, Node, Source, Sources, Spot, Text, Value},
 };
 

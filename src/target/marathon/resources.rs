@@ -1,9 +1,9 @@
 //! Processors and memory: what an app asks for, and what it may use at most.
 
-use super::translate::{Translator, some_map};
+use super::translate::Translator;
 use crate::{
     compose::model::{DeviceRequest, Service},
-    target::codes,
+    target::{codes, parts::some_map},
     value::{Located, Node, Sources, Spot, Value},
 };
 

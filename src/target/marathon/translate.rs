@@ -1,25 +1,19 @@
 //! A pinned project to a release.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use indexmap::IndexMap;
 
-use super::{dispositions, templates::Templates};
+use super::dispositions;
 use crate::{
-    compose::{
-        self,
-        model::{Project, Service},
-    },
+    compose::model::{Project, Service},
     diagnostic::{Code, Finding, Findings},
-    image::{Pinned, PinnedImage},
+    image::Pinned,
     target::{
-        Containerizer, Dialect, Release, Requirement, Resource, SecretMode, Settings, Template, Translation, Unit,
-        codes, naming, naming::slug, services,
+        Containerizer, Dialect, Release, Requirement, Resource, SecretMode, Settings, Templates, Translation, Unit,
+        codes, naming, naming::slug, services, templates::Filling,
     },
-    value::{Fingerprint, Key, Keyring, Located, Masked, Name, Node, Role, Sources, Spot, Subject, Text, Value},
+    value::{Key, Keyring, Located, Masked, Name, Node, Role, Sources, Spot, Subject, Text, Value},
 };
 
 /// The longest name of a service: with the name of its port it still is a record of the cluster's names.
@@ -34,8 +28,7 @@ pub(super) fn translate(
 ) -> Translation {
     let project = Arc::clone(pinned.project());
     let mut translator = Translator {
-        templates,
-        parsed: HashMap::new(),
+        filling: Filling::new(templates),
         pinned,
         project: &project,
         settings,
@@ -50,10 +43,7 @@ pub(super) fn translate(
     translator.all(unit);
     translator.secrets_shown();
     translator.findings.extend(dispositions::findings(&project));
-    let mut said = HashSet::new();
-    translator.findings.retain_mut(|finding| {
-        said.insert((finding.code.name, finding.message.clone(), finding.path.clone(), finding.spot()))
-    });
+    translator.findings.once();
     let release = Release {
         resources: translator.resources,
         requires: translator.requires,
@@ -72,13 +62,7 @@ fn group(settings: &Settings) -> Located<String> {
     if let Some(group) = &settings.marathon.group {
         return Located::new(format!("/{}", group.value.trim_matches('/')), group.spot);
     }
-    let application = &settings.application;
-    let name = if application.environment.is_empty() {
-        slug(&application.project, 100)
-    } else {
-        slug(&format!("{}-{}", application.project, application.environment), 100)
-    };
-    Located::new(format!("/{name}"), Spot::NOWHERE)
+    Located::new(format!("/{}", slug(&settings.application.usual_name(), 100)), Spot::NOWHERE)
 }
 
 /// The key of what runs a service.
@@ -88,8 +72,7 @@ pub(super) fn app_key(service: &str) -> Key {
 
 /// The state of one translation.
 pub(super) struct Translator<'a> {
-    pub(super) templates: &'a Templates,
-    parsed: HashMap<&'static str, Option<Arc<Template>>>,
+    filling: Filling<'a>,
     pub(super) pinned: &'a Pinned,
     pub(super) project: &'a Project,
     pub(super) settings: &'a Settings,
@@ -105,15 +88,7 @@ pub(super) struct Translator<'a> {
 
 impl Translator<'_> {
     fn all(&mut self, unit: &Unit) {
-        let mut wanted: Vec<Name> = self
-            .project
-            .services
-            .keys()
-            .filter(|name| unit.services.as_ref().is_none_or(|services| services.contains(name)))
-            .cloned()
-            .collect();
-        // The order of the file says nothing.
-        wanted.sort();
+        let wanted = services::wanted(self.project, unit);
         self.unique_names(&wanted);
         self.networks();
         self.contents();
@@ -123,9 +98,12 @@ impl Translator<'_> {
             if self.is_job(&name) {
                 self.job(&name, service);
             }
-            if let Some(image) = self.image(&name, &service.value, service.spot) {
-                let inputs = self.inputs(&name, &image);
-                self.app(&name, &service.value, service.spot, &image, inputs);
+            match services::image(self.pinned, &name, service) {
+                Ok(image) => {
+                    let inputs = services::inputs(self.project, &name, &image, self.keys);
+                    self.app(&name, &service.value, service.spot, &image, inputs);
+                }
+                Err(findings) => self.findings.extend(findings),
             }
         }
     }
@@ -145,28 +123,6 @@ impl Translator<'_> {
         let words = format!("`{name}` runs to its end, and Marathon would start it again and again");
         let help = "leave it out with a profile, and run it as a job of Metronome, or where the others begin";
         self.find(&codes::REFUSED, words, spot, &format!("services.{name}{part}"), help);
-    }
-
-    fn image(&mut self, name: &Name, service: &Service, spot: Spot) -> Option<PinnedImage> {
-        let written = service.image.as_ref();
-        let found = self.pinned.image_of(name).or_else(|| self.pinned.image(&written?.value)).cloned();
-        // What a provider stands for is refused as such.
-        if found.is_none() && service.provider.is_none() {
-            let words = format!("the service `{name}` has no image that could run");
-            let help = "give it an `image`, and build and push it before";
-            self.find(&codes::NEEDS, words, spot, &format!("services.{name}.image"), help);
-        }
-        found
-    }
-
-    /// Over what the app of a service is made from.
-    fn inputs(&self, name: &str, image: &PinnedImage) -> Fingerprint {
-        let mut node = Node::map(Sources::NONE);
-        if let Some(tree) = self.project.canonical.at(&["services", name]) {
-            node.set("service", compose::body(tree, &self.project.origins));
-        }
-        node.set("image", Node::new(&*image.reference, Sources::NONE));
-        Fingerprint::of(&node, self.keys, &self.project.concealed)
     }
 
     /// Names that the target tells apart as Compose does.
@@ -264,31 +220,9 @@ impl Translator<'_> {
         self.findings.push(Finding { covers: spots.to_vec(), ..finding });
     }
 
-    /// What a template makes of a context; a broken one is a finding, once.
+    /// What a template makes of a context.
     pub(super) fn fill(&mut self, name: &'static str, context: &Node) -> Node {
-        let parsed = if let Some(known) = self.parsed.get(name) {
-            known.clone()
-        } else {
-            let text = self.templates.text(name).unwrap_or_default();
-            let parsed = Template::parse(&format!("templates/marathon/{name}"), text, &self.project.origins);
-            let parsed = match parsed {
-                Ok(template) => Some(Arc::new(template)),
-                Err(findings) => {
-                    self.findings.extend(findings);
-                    None
-                }
-            };
-            self.parsed.insert(name, parsed.clone());
-            parsed
-        };
-        let Some(template) = parsed else { return Node::default() };
-        match template.fill(context, &self.project.origins, &self.project.concealed) {
-            Ok(node) => node,
-            Err(finding) => {
-                self.findings.push(finding);
-                Node::default()
-            }
-        }
+        self.filling.fill(name, context, self.project, &mut self.findings)
     }
 
     /// A string of the model as a leaf.
@@ -309,24 +243,6 @@ pub(super) fn called(name: &str) -> String {
     if ["restart", "tasks", "versions"].contains(&there.as_str()) { format!("{there}-app") } else { there }
 }
 
-/// The entries of a section by name: the order of the file says nothing.
-pub(super) fn sorted<T>(section: &IndexMap<Name, T>) -> Vec<(&Name, &T)> {
-    let mut all: Vec<(&Name, &T)> = section.iter().collect();
-    all.sort_by(|a, b| a.0.cmp(b.0));
-    all
-}
-
-/// A map of the entries that are there; `None` when there is none.
-pub(super) fn some_map(entries: Vec<(&str, Option<Node>)>, from: impl Into<Sources>) -> Option<Node> {
-    let mut map = Node::map(from);
-    for (key, node) in entries {
-        if let Some(node) = node {
-            map.set(key, node);
-        }
-    }
-    (!map.entries().is_empty()).then_some(map)
-}
-
 /// A map with these entries.
 pub(super) fn map(entries: Vec<(&str, Node)>, from: Sources) -> Node {
     Node { value: Value::Map(entries.into_iter().map(|(key, node)| (key.into(), node)).collect()), from }
@@ -335,17 +251,6 @@ pub(super) fn map(entries: Vec<(&str, Node)>, from: Sources) -> Node {
 /// A list, unless it is empty.
 pub(super) fn some_list(items: Vec<Node>) -> Option<Node> {
     (!items.is_empty()).then(|| Node::new(items, Sources::NONE))
-}
-
-/// A context of a template: what is absent is null there.
-pub(super) fn context(root: &str, entries: Vec<(&str, Option<Node>)>) -> Node {
-    let mut inner = Node::map(Sources::NONE);
-    for (key, node) in entries {
-        inner.set(key, node.unwrap_or_default());
-    }
-    let mut map = Node::map(Sources::NONE);
-    map.set(root, inner);
-    map
 }
 
 /// Whole seconds, rounded up.

@@ -1,9 +1,9 @@
 //! How one generation of an app follows another.
 
-use super::translate::{Translator, some_map};
+use super::translate::Translator;
 use crate::{
     compose::model::Service,
-    target::codes,
+    target::{codes, parts::some_map},
     value::{Node, Sources, Value},
 };
 

@@ -2,11 +2,11 @@
 
 use super::{
     environment::Declared,
-    translate::{Translator, map, sorted},
+    translate::{Translator, map},
 };
 use crate::{
     compose::model::{Mount, Service, Volume},
-    target::{HostPaths, codes, naming},
+    target::{HostPaths, codes, naming, parts::is_written, parts::sorted},
     value::{Located, Name, Node, Sources, Spot, Value},
 };
 
@@ -114,9 +114,7 @@ impl Translator<'_> {
                 }
                 Ok(()) => {}
                 Err(why) => {
-                    let shown = source.value.masked().to_string();
-                    let inside = format!("{}/", self.project.directory);
-                    let words = format!("{} cannot be carried along: {why}", shown.replacen(&inside, "./", 1));
+                    let words = format!("{} cannot be carried along: {why}", self.project.shown(&source.value));
                     self.find(
                         &codes::NO_CONTENT,
                         words,
@@ -192,19 +190,13 @@ impl Translator<'_> {
         let folder = naming::slug(&name, 40);
         let size = self.size(&name, &volume);
         let labels = volume.value.labels.iter().flat_map(|all| &all.value).map(|(_, text)| Sources::from(text.spot));
-        if let Some(labels) = &volume.value.labels {
-            let spots: Vec<Spot> =
-                [labels.spot].into_iter().chain(labels.value.values().map(|text| text.spot)).collect();
-            let words = format!("the volume `{name}` has no labels there");
-            self.find_covering(
-                &codes::UNSUPPORTED,
-                words,
-                &spots,
-                &format!("volumes.{name}.labels"),
-                "label the service",
-            );
-        }
-        let written = volume.value.name.as_ref().filter(|name| self.is_written(name.spot)).map(|name| name.spot);
+        self.labelless(&name, &volume);
+        let written = volume
+            .value
+            .name
+            .as_ref()
+            .filter(|name| is_written(name.spot, &self.project.origins))
+            .map(|name| name.spot);
         if let Some(spot) = written {
             let words = format!("the volume `{name}` of an agent has no name there");
             self.find(&codes::APPROXIMATED, words, spot, &format!("volumes.{name}.name"), "leave it out");
@@ -233,10 +225,19 @@ impl Translator<'_> {
         storage.volumes.push(map(vec![("containerPath", path), ("hostPath", host), ("mode", mode)], from));
     }
 
+    /// Volumes have no labels there.
+    fn labelless(&mut self, name: &str, volume: &Located<Volume>) {
+        let Some(labels) = &volume.value.labels else { return };
+        let spots: Vec<Spot> = [labels.spot].into_iter().chain(labels.value.values().map(|text| text.spot)).collect();
+        let words = format!("the volume `{name}` has no labels there");
+        let at = format!("volumes.{name}.labels");
+        self.find_covering(&codes::UNSUPPORTED, words, &spots, &at, "label the service");
+    }
+
     /// A volume that a driver makes, or that is there.
     fn external(&mut self, name: &str, volume: &Located<Volume>, from: Sources) -> Node {
         let value = &volume.value;
-        let written = value.name.as_ref().filter(|name| self.is_written(name.spot));
+        let written = value.name.as_ref().filter(|name| is_written(name.spot, &self.project.origins));
         let there = value.external.as_ref().filter(|external| external.value);
         let called = match (written, there) {
             (Some(own), _) => self.text(own),
@@ -254,18 +255,7 @@ impl Translator<'_> {
         }
         let shape = [volume.spot, there.map(|there| there.spot).unwrap_or_default()];
         let from = self.project.origins.join(shape.map(Sources::from).into_iter().chain([from]));
-        if let Some(labels) = &value.labels {
-            let spots: Vec<Spot> =
-                [labels.spot].into_iter().chain(labels.value.values().map(|text| text.spot)).collect();
-            let words = format!("the volume `{name}` has no labels there");
-            self.find_covering(
-                &codes::UNSUPPORTED,
-                words,
-                &spots,
-                &format!("volumes.{name}.labels"),
-                "label the service",
-            );
-        }
+        self.labelless(name, volume);
         map(vec![("name", called), ("provider", Node { value: "dvdi".into(), from }), ("options", options)], from)
     }
 
@@ -324,12 +314,6 @@ impl Translator<'_> {
             let words = format!("no container mounts `{name}`: it is not made");
             self.find_covering(&codes::APPROXIMATED, words, &spots, &format!("volumes.{name}"), "leave it out");
         }
-    }
-
-    /// Whether somebody wrote a value: Compose makes up some of its own.
-    pub(super) fn is_written(&self, spot: Spot) -> bool {
-        let origin = self.project.origins.origin(spot);
-        origin.is_some_and(|origin| !matches!(origin.source, crate::value::Source::Default { .. }))
     }
 }
 

@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use super::{
-    STACK,
-    compare::words,
-    translate::{Translator, set, some},
-};
+use super::{STACK, compare::words, translate::Translator};
 use crate::{
     compose::{
         model::{Healthcheck, Service},
         name_says_so,
     },
     image::PinnedImage,
-    target::codes,
+    target::{
+        codes,
+        parts::{set, some},
+    },
     value::{Located, Node, Sources, Spot, Text, TextBuilder, Value},
 };
 

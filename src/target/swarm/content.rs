@@ -1,10 +1,15 @@
 //! `configs`, `secrets` and bind mounts of project files: objects that carry their content in their name, and how
 //! containers get them as files.
 
-use super::translate::{Object, Translator, named, set, sorted};
+use super::translate::{Object, Translator, named};
 use crate::{
     compose::model::{ConfigReference, Content, FileBytes, FileContent, Service, Strings},
-    target::{Condition, Life, codes, naming},
+    target::{
+        Condition, Life, codes,
+        contents::{self, ContentSource, not_mounted},
+        naming,
+        parts::{set, sorted},
+    },
     value::{Fingerprint, Key, Located, Name, Node, Part, Role, Sources, Spot, Subject, Text, Value},
 };
 
@@ -24,9 +29,6 @@ fn secret_key(name: &str) -> Key {
     Key::new(Subject::Secret(name.into()), Role::new("content"))
 }
 
-/// Content, file and variable of a config or secret.
-type Source<'s> = (Option<&'s Located<Text>>, Option<&'s Located<Text>>, Option<&'s Located<Text>>);
-
 /// A file, with all the places it comes from.
 struct File<'f> {
     content: FileContent,
@@ -44,14 +46,7 @@ struct File<'f> {
 impl Translator<'_> {
     pub(super) fn configs_and_secrets(&mut self, wanted: &[Name]) {
         let services = self.project.services.iter().filter(|(name, _)| wanted.contains(name));
-        let used: Vec<(bool, Box<str>)> = services
-            .flat_map(|(_, service)| {
-                let configs = service.value.configs.iter().flat_map(|all| &all.value).map(|one| (false, one));
-                let secrets = service.value.secrets.iter().flat_map(|all| &all.value).map(|one| (true, one));
-                configs.chain(secrets).collect::<Vec<_>>()
-            })
-            .filter_map(|(secret, one)| Some((secret, one.value.source.as_ref()?.value.plain()?.into())))
-            .collect();
+        let used = contents::used(services.map(|(_, service)| service));
         for (name, config) in sorted(&self.project.configs) {
             let value = &config.value;
             if !used.contains(&(false, name.clone())) {
@@ -64,8 +59,7 @@ impl Translator<'_> {
                 continue;
             }
             let at = format!("configs.{name}");
-            let source = (value.content.as_ref(), value.file.as_ref(), value.environment.as_ref());
-            let Some((content, from)) = self.bytes(source, None, &at, config.spot) else { continue };
+            let Some((content, from)) = self.bytes(value.into(), None, &at, config.spot) else { continue };
             let (labels, called) = (value.labels.as_ref(), self.written_name(value.name.as_ref()));
             let named = value.name.as_ref().map(|name| name.spot.into()).unwrap_or_default();
             let templates = value.template_driver.as_ref();
@@ -84,8 +78,7 @@ impl Translator<'_> {
                 continue;
             }
             let at = format!("secrets.{name}");
-            let source = (value.content.as_ref(), value.file.as_ref(), value.environment.as_ref());
-            let Some((content, from)) = self.bytes(source, Some(name), &at, secret.spot) else { continue };
+            let Some((content, from)) = self.bytes(value.into(), Some(name), &at, secret.spot) else { continue };
             let (labels, called) = (value.labels.as_ref(), self.written_name(value.name.as_ref()));
             let named = value.name.as_ref().map(|name| name.spot.into()).unwrap_or_default();
             let templates = value.template_driver.as_ref();
@@ -102,46 +95,19 @@ impl Translator<'_> {
 
     fn bytes(
         &mut self,
-        (content, file, variable): Source<'_>,
+        source: ContentSource<'_>,
         secret: Option<&str>,
         at: &str,
         spot: Spot,
     ) -> Option<(FileContent, Sources)> {
-        if let Some(content) = content {
-            let origins = &self.project.origins;
-            let variable = variable.map(|variable| variable.spot).unwrap_or_default();
-            let from = origins.join([content.value.sources(content.spot, origins), variable.into()]);
-            let text = match secret {
-                Some(name) => content.value.concealed(name, content.spot, &self.project.concealed),
-                None => content.value.clone(),
-            };
-            return Some((FileContent { bytes: FileBytes::Text(text), spot: content.spot, executable: false }, from));
-        }
-        let Some(file) = file else {
-            let words = "there is no content for it".to_owned();
-            let spot = variable.map_or(spot, |variable| variable.spot);
-            self.find(&codes::NO_CONTENT, words, spot, at, "name a `file`, or a variable that is set");
-            return None;
-        };
-        let why = match self.project.contents.get(file.value.plain().unwrap_or_default()) {
-            Some(Content::File(content)) => {
-                let own = file.value.sources(file.spot, &self.project.origins);
-                return Some((content.clone(), self.project.origins.join([own, content.spot.into()])));
+        match source.read(self.project, secret) {
+            Ok(found) => Some(found),
+            Err(lacking) => {
+                let (words, spot, help) = lacking.told(self.project, source, spot);
+                self.find(&codes::NO_CONTENT, words, spot, at, help);
+                None
             }
-            Some(Content::Missing) | None => "there is no such file".to_owned(),
-            Some(Content::Directory(_)) => "it is a directory".to_owned(),
-            Some(Content::Unsuitable(why)) => (*why).to_owned(),
-            Some(Content::Unreadable(why)) => why.to_string(),
-        };
-        let words = format!("{} cannot be carried along: {why}", self.relative(file));
-        self.find(&codes::NO_CONTENT, words, file.spot, at, "check the path; it starts from the project directory");
-        None
-    }
-
-    /// A path of the project as people would write it.
-    pub(super) fn relative(&self, path: &Located<Text>) -> String {
-        let inside = format!("{}/", self.project.directory);
-        path.value.masked().as_str().replacen(&inside, "./", 1)
+        }
     }
 
     fn content_object(&mut self, key: Key, name: &str, file: &File<'_>, secret: bool) {
@@ -266,19 +232,18 @@ impl Translator<'_> {
             Content::File(file) => vec![(String::new(), file.clone())],
             Content::Directory(files) => files.iter().map(|(name, file)| (format!("/{name}"), file.clone())).collect(),
             other => {
-                let why = match other {
-                    Content::Unsuitable(why) => (*why).to_owned(),
-                    Content::Unreadable(why) => why.to_string(),
-                    _ => "there is nothing at this path".to_owned(),
-                };
-                let words = format!("{} cannot be carried along: {why}", self.relative(source));
+                let why = not_mounted(Some(other));
+                let words = format!("{} cannot be carried along: {why}", self.project.shown(&source.value));
                 let help = "check the path; it starts from the project directory";
                 self.find(&codes::NO_CONTENT, words, source.spot, at, help);
                 return Some(Vec::new());
             }
         };
         if files.is_empty() {
-            let words = format!("{} is an empty directory, and nothing of it is carried along", self.relative(source));
+            let words = format!(
+                "{} is an empty directory, and nothing of it is carried along",
+                self.project.shown(&source.value)
+            );
             self.find(&codes::NO_CONTENT, words, source.spot, at, "use a volume, or put a file into it");
         }
         let relative = path.strip_prefix(&format!("{}/", self.project.directory)).unwrap_or(path).to_owned();

@@ -1,9 +1,13 @@
 //! Volumes, memory and paths of the nodes.
 
-use super::translate::{Translator, set, some};
+use super::translate::Translator;
 use crate::{
     compose::model::{Mount, Service},
-    target::{HostPaths, codes, swarm::STACK},
+    target::{
+        HostPaths, codes,
+        parts::{set, some},
+        swarm::STACK,
+    },
     value::{Located, Node, Sources, Text, Value},
 };
 
@@ -54,7 +58,10 @@ impl Translator<'_> {
                                 .as_ref()
                                 .filter(|bind| bind.value.propagation.is_some() || bind.value.recursive.is_some())
                             {
-                                let words = format!("{} is copied, and not mounted from a node", self.relative(source));
+                                let words = format!(
+                                    "{} is copied, and not mounted from a node",
+                                    self.project.shown(&source.value)
+                                );
                                 let at = format!("{at}.bind");
                                 self.find(&codes::UNSUPPORTED, words, bind.spot, &at, "leave the options out");
                             }
@@ -104,7 +111,8 @@ impl Translator<'_> {
     }
 
     fn copied(&mut self, source: &Located<Text>, at: &str) {
-        let words = format!("{} is copied when it is deployed, and cannot be written to", self.relative(source));
+        let words =
+            format!("{} is copied when it is deployed, and cannot be written to", self.project.shown(&source.value));
         let help = "say `read_only: true`, or use a volume";
         self.find(&codes::READ_ONLY, words, source.spot, at, help);
     }

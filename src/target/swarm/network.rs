@@ -1,9 +1,12 @@
 //! Overlay networks.
 
-use super::translate::{Object, Translator, set, sorted};
+use super::translate::{Object, Translator};
 use crate::{
     compose::model::{Network, Service},
-    target::{Condition, Life, codes},
+    target::{
+        Condition, Life, codes,
+        parts::{set, sorted},
+    },
     value::{Called, Fingerprint, Key, Name, Node, Part, Role, Sources, Spot, Subject, Value},
 };
 

@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use super::{
     IMAGE,
     container::nanoseconds,
-    translate::{Object, Translator, set, some},
+    translate::{Object, Translator},
 };
 use crate::{
     compose::model::{Port, Service, UpdateConfig},
     image::PinnedImage,
-    target::{After, Condition, Life, codes},
+    target::{
+        After, Condition, Life, codes,
+        parts::{set, some},
+    },
     value::{Called, Fingerprint, Key, Located, Node, Role, Sources, Spot, Subject, Value},
 };
 

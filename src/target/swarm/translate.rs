@@ -6,21 +6,18 @@ use indexmap::IndexMap;
 
 use super::{APPLICATION, RESOURCE, STACK, dispositions};
 use crate::{
-    compose::{
-        self,
-        model::{Project, Strings},
-    },
+    compose::model::{Project, Strings},
     diagnostic::{Code, Finding, Findings},
     image::{Pinned, PinnedImage},
     target::{
         After, Condition, Dialect, Life, Release, Requirement, Resource, SETTLES_WITHIN, Settings, Settles,
         Translation, Unit, codes,
         naming::{base32, slug},
+        parts::is_written,
         services,
     },
     value::{
-        Address, Called, Fingerprint, Key, Keyring, Located, Masked, Name, Node, Part, Source, Sources, Spot, Text,
-        Value,
+        Address, Called, Fingerprint, Key, Keyring, Located, Masked, Name, Node, Part, Sources, Spot, Text, Value,
     },
 };
 
@@ -54,13 +51,7 @@ fn stack(settings: &Settings) -> Located<Name> {
     if let Some(stack) = &settings.swarm.stack {
         return stack.clone();
     }
-    let application = &settings.application;
-    let name = if application.environment.is_empty() {
-        slug(&application.project, 40)
-    } else {
-        slug(&format!("{}-{}", application.project, application.environment), 40)
-    };
-    Located::new(name.into(), Spot::NOWHERE)
+    Located::new(slug(&settings.application.usual_name(), 40).into(), Spot::NOWHERE)
 }
 
 /// The state of one translation.
@@ -92,25 +83,13 @@ pub(super) struct Object {
 
 impl Translator<'_> {
     fn all(&mut self, unit: &Unit) {
-        let wanted: Vec<Name> = self
-            .project
-            .services
-            .keys()
-            .filter(|name| unit.services.as_ref().is_none_or(|services| services.contains(name)))
-            .cloned()
-            .collect();
-        let wanted = {
-            // The order of the file says nothing.
-            let mut wanted = wanted;
-            wanted.sort();
-            wanted
-        };
+        let wanted = services::wanted(self.project, unit);
         self.networks(&wanted);
         self.configs_and_secrets(&wanted);
         for name in services::in_order(self.project, &wanted) {
             let Some(service) = self.project.services.get(&name) else { continue };
             let Some(image) = self.image(&name, service.spot) else { continue };
-            let inputs = self.inputs(&name, &image);
+            let inputs = services::inputs(self.project, &name, &image, self.keys);
             self.service(&name, &service.value, service.spot, &image, inputs);
         }
     }
@@ -125,23 +104,9 @@ impl Translator<'_> {
         found
     }
 
-    /// Over what a service is made from.
-    fn inputs(&self, name: &str, image: &PinnedImage) -> Fingerprint {
-        let mut node = Node::map(Sources::NONE);
-        if let Some(tree) = self.project.canonical.at(&["services", name]) {
-            node.set("service", compose::body(tree, &self.project.origins));
-        }
-        node.set("image", Node::new(&*image.reference, Sources::NONE));
-        Fingerprint::of(&node, self.keys, &self.project.concealed)
-    }
-
     /// A name that somebody wrote; the one that Compose makes up says nothing here.
     pub(super) fn written_name<'t>(&self, name: Option<&'t Located<Text>>) -> Option<&'t str> {
-        let origins = &self.project.origins;
-        let made_up = |name: &&Located<Text>| {
-            origins.origin(name.spot).is_none_or(|origin| matches!(origin.source, Source::Default { .. }))
-        };
-        name.filter(|name| !made_up(name))?.value.plain()
+        name.filter(|name| is_written(name.spot, &self.project.origins))?.value.plain()
     }
 
     pub(super) fn is_job(&self, name: &str) -> bool {
@@ -237,13 +202,6 @@ impl Translator<'_> {
     }
 }
 
-/// The entries of a section by name: the order of the file says nothing.
-pub(super) fn sorted<T>(section: &IndexMap<Name, T>) -> Vec<(&Name, &T)> {
-    let mut all: Vec<(&Name, &T)> = section.iter().collect();
-    all.sort_by(|a, b| a.0.cmp(b.0));
-    all
-}
-
 /// A name that the engine takes, with a hash where something had to be cut.
 pub(super) fn named(name: &str, longest: usize) -> String {
     use sha2::{Digest as _, Sha256};
@@ -256,16 +214,4 @@ pub(super) fn named(name: &str, longest: usize) -> String {
         out = format!("{}-{hash}", out.trim_end_matches(['-', '_', '.']));
     }
     out
-}
-
-/// Sets an entry that is there.
-pub(super) fn set(map: &mut Node, key: &str, node: Option<Node>) {
-    if let Some(node) = node {
-        map.set(key, node);
-    }
-}
-
-/// The map, unless nothing is in it.
-pub(super) fn some(map: Node) -> Option<Node> {
-    (!map.entries().is_empty()).then_some(map)
 }
