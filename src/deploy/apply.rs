@@ -189,7 +189,7 @@ async fn interruption(mut interrupted: watch::Receiver<bool>) -> Failure {
 }
 
 async fn forget(ledger: &dyn LedgerWriter, application: &Application) -> Result<(), Failure> {
-    for name in ledger.list(application).await? {
+    for name in ledger.reader().list(application).await? {
         ledger.remove(application, &name).await?;
     }
     Ok(())
@@ -293,10 +293,10 @@ async fn keyring(deployment: &Deployment<'_>, ledger: &dyn LedgerWriter) -> Resu
     if let Some(keyring) = &deployment.keyring {
         return Ok(keyring.clone());
     }
-    if !ledger.is_private() {
+    if !ledger.reader().is_private() {
         return Ok(Keyring::default());
     }
-    if let Some(content) = content_key(ledger, &deployment.site.application).await? {
+    if let Some(content) = content_key(ledger.reader(), &deployment.site.application).await? {
         return Ok(Keyring { content: Some(content), seal: None });
     }
     let made = deployment.random;
@@ -304,7 +304,7 @@ async fn keyring(deployment: &Deployment<'_>, ledger: &dyn LedgerWriter) -> Resu
         return Ok(Keyring { content: Some(made), seal: None });
     }
     // Somebody else made it at this moment.
-    Ok(Keyring { content: content_key(ledger, &deployment.site.application).await?, seal: None })
+    Ok(Keyring { content: content_key(ledger.reader(), &deployment.site.application).await?, seal: None })
 }
 
 async fn open(

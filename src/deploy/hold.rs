@@ -103,7 +103,7 @@ impl Lock<'_> {
 
     async fn try_take(&self) -> Result<Held, Failure> {
         let application = self.application;
-        let state = lock_state(self.ledger, application).await?;
+        let state = lock_state(self.ledger.reader(), application).await?;
         let at = (self.now)();
         if let Some(lease) = state.lease.as_ref().filter(|lease| lease.held && lease.until > at) {
             let words = format!(
@@ -171,7 +171,7 @@ impl Lock<'_> {
 
     /// Removes the entries before this one.
     async fn clear(&self, number: u64) -> Result<(), Failure> {
-        for entry in self.ledger.list(self.application).await? {
+        for entry in self.ledger.reader().list(self.application).await? {
             let known = entry.0.strip_prefix("lock/").and_then(|text| text.parse::<u64>().ok());
             if known.is_some_and(|known| known < number) {
                 self.ledger.remove(self.application, &entry).await?;

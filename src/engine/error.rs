@@ -91,6 +91,14 @@ impl Error {
         matches!(self, Self::Refused { status: 500, message } if message.contains("update out of sequence"))
     }
 
+    /// What is wrong, and what to do about it where that is known.
+    pub fn whole(&self) -> String {
+        match self.help() {
+            Some(help) => format!("{self}; {help}"),
+            None => self.to_string(),
+        }
+    }
+
     /// What to do about it, where it is known.
     pub fn help(&self) -> Option<&str> {
         match self {

@@ -8,6 +8,7 @@
 mod address;
 mod error;
 mod lines;
+mod streams;
 
 use std::{fmt, ops::Deref, path::Path, sync::Arc, time::Duration};
 
@@ -17,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
 use self::address::{Tls, Way};
-pub use self::{address::Address, error::Error, lines::Lines};
+pub use self::{address::Address, error::Error, lines::Lines, streams::unframed};
 
 /// The versions of the API that are spoken here, oldest and newest. Newer ones are left alone until somebody
 /// needs them: they change what fields mean.

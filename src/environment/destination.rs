@@ -10,8 +10,9 @@ use super::{
 use crate::{
     compose::join,
     diagnostic::{Finding, Findings},
+    engine::{self, Address},
     target::Dialect,
-    value::{Masked, Name, Spot},
+    value::{Located, Masked, Name, Spot},
 };
 
 /// Where a release goes.
@@ -47,6 +48,30 @@ pub struct EngineName {
 }
 
 impl EngineName {
+    /// What a section of an environment names; a context of the command line goes before both.
+    fn of(host: Option<&Located<Name>>, context: Option<&Located<Name>>, flag: Option<Name>) -> Self {
+        let named = |name: Option<&Located<Name>>| name.map(|name| name.value.clone());
+        match flag {
+            Some(flag) => Self { host: None, context: Some(flag) },
+            None => Self { host: named(host), context: named(context) },
+        }
+    }
+
+    /// Where it is, by the variables of the process.
+    ///
+    /// # Errors
+    /// When what names it makes no sense.
+    pub fn address(&self, variables: &BTreeMap<String, String>) -> Result<Address, engine::Error> {
+        match &self.host {
+            Some(host) => {
+                let mut variables = variables.clone();
+                variables.insert("DOCKER_HOST".to_owned(), host.to_string());
+                Address::find(&variables, None)
+            }
+            None => Address::find(variables, self.context.as_deref()),
+        }
+    }
+
     fn shown(&self) -> Option<String> {
         match (&self.host, &self.context) {
             (Some(host), _) => Some(host.to_string()),
@@ -119,20 +144,17 @@ pub(super) fn destination(
     if let Some(output) = environment.output.as_ref().filter(|_| !elsewhere) {
         return Ok((dialect, Some(Destination::Directory(join(&known.directory, &output.value)))));
     }
-    let named = |section: Option<&crate::value::Located<Name>>| section.map(|name| name.value.clone());
     let place = match dialect {
         Dialect::Kubernetes => cluster(known, environment, flags, context, variables, here),
         Dialect::Swarm => (written == Some(dialect) || flags.to.is_some()).then(|| {
             let section = environment.swarm.as_ref();
-            let host = named(section.and_then(|section| section.host.as_ref())).filter(|_| context.is_none());
-            let context = context.or_else(|| named(section.and_then(|section| section.context.as_ref())));
-            Destination::Swarm(EngineName { host, context })
+            let host = section.and_then(|section| section.host.as_ref());
+            Destination::Swarm(EngineName::of(host, section.and_then(|section| section.context.as_ref()), context))
         }),
         Dialect::Compose => (written == Some(dialect) || flags.to.is_some()).then(|| {
             let section = environment.compose.as_ref();
-            let host = named(section.and_then(|section| section.host.as_ref())).filter(|_| context.is_none());
-            let context = context.or_else(|| named(section.and_then(|section| section.context.as_ref())));
-            Destination::Host(EngineName { host, context })
+            let host = section.and_then(|section| section.host.as_ref());
+            Destination::Host(EngineName::of(host, section.and_then(|section| section.context.as_ref()), context))
         }),
         Dialect::Marathon => {
             let url = environment.marathon.as_ref().and_then(|section| section.url.as_ref());

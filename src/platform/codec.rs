@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::Live;
 use crate::{
     target::Release,
-    value::{Exposure, Key, Masked, Node, Part, Path, Secrets, Sources, Text, Value},
+    value::{Exposure, Key, Masked, Node, Part, Path, Secrets, Sources, Spot, Text, Value},
 };
 
 /// A body that cannot be written down.
@@ -215,6 +215,25 @@ pub(super) fn registry_authorization(config: &Text) -> Option<String> {
         fields.insert("password".to_owned(), Json::from(password));
     }
     Some(base64::engine::general_purpose::URL_SAFE.encode(Json::Object(fields).to_string()))
+}
+
+/// Makes every string that holds a known secret secret as a whole; `whole` is the body as the place told it, and one look
+/// at it decides whether its strings need one each.
+pub(super) fn conceal(body: &mut Node, whole: &Json, name: &str, secrets: &Secrets) {
+    fn each(node: &mut Node, name: &str, secrets: &Secrets) {
+        match &mut node.value {
+            Value::Text(text) if text.plain().is_some_and(|plain| secrets.scrub(plain).as_str() != plain) => {
+                *text = text.concealed(name, Spot::NOWHERE, secrets);
+            }
+            Value::List(items) => items.iter_mut().for_each(|item| each(item, name, secrets)),
+            Value::Map(entries) => entries.iter_mut().for_each(|(_, child)| each(child, name, secrets)),
+            _ => {}
+        }
+    }
+    let whole = whole.to_string();
+    if secrets.scrub(&whole).as_str() != whole {
+        each(body, name, secrets);
+    }
 }
 
 /// JSON that a place answered, as a body without sources. Strings that hold known secrets are concealed by

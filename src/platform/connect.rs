@@ -1,6 +1,6 @@
 //! From where an environment goes to the place itself.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use super::{
     Failure, FailureKind, Platform,
@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     compose::join,
-    engine::{self, Address, Engine},
-    environment::{Destination, EngineName, Marathon, Selected},
+    engine::{self, Engine},
+    environment::{Destination, Marathon, Selected},
     image::Registries,
     value::{Located, Masked, Name, Secrets},
 };
@@ -76,7 +76,9 @@ pub async fn connect(
             Ok(Box::new(MarathonPlace::connect(access, Arc::clone(means.concealed))?))
         }
         Destination::Swarm(name) => {
-            let engine = engine(name, &means)?;
+            let unusable = |error: engine::Error| Failure::new(FailureKind::Other, Masked::words(error.whole()));
+            let address = name.address(&selected.request.environment).map_err(unusable)?;
+            let engine = Engine::new(address, engine::Patience::default()).map_err(unusable)?;
             let (registries, secrets) = (means.registries.clone(), Arc::clone(means.concealed));
             Ok(Box::new(Swarm::new(
                 engine,
@@ -87,28 +89,4 @@ pub async fn connect(
             )))
         }
     }
-}
-
-/// The Docker Engine that an environment names, or that the variables of the process do.
-fn engine(name: &EngineName, means: &Means<'_>) -> Result<Engine, Failure> {
-    const VARIABLES: [&str; 7] = [
-        "HOME",
-        "DOCKER_HOST",
-        "DOCKER_CONTEXT",
-        "DOCKER_CONFIG",
-        "DOCKER_TLS",
-        "DOCKER_TLS_VERIFY",
-        "DOCKER_CERT_PATH",
-    ];
-    let mut variables: BTreeMap<String, String> =
-        VARIABLES.iter().filter_map(|name| Some(((*name).to_owned(), (means.variable)(name)?))).collect();
-    if let Some(host) = &name.host {
-        variables.insert("DOCKER_HOST".to_owned(), host.to_string());
-    }
-    let unusable = |error: engine::Error| {
-        let help = error.help().map(|help| format!("; {help}")).unwrap_or_default();
-        Failure::new(FailureKind::Other, Masked::words(format!("{error}{help}")))
-    };
-    let address = Address::find(&variables, name.context.as_deref()).map_err(unusable)?;
-    Engine::new(address, engine::Patience::default()).map_err(unusable)
 }

@@ -4,10 +4,12 @@ pub mod cluster;
 mod codec;
 mod connect;
 pub mod directory;
+mod entry;
 pub mod host;
 pub mod marathon;
 mod observation;
 pub mod swarm;
+mod telling;
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -183,7 +185,10 @@ pub trait Ledger: Send + Sync {
 }
 
 /// A ledger that can be written.
-pub trait LedgerWriter: Ledger {
+pub trait LedgerWriter: Send + Sync {
+    /// The same, to read.
+    fn reader(&self) -> &dyn Ledger;
+
     /// Creates an entry; `false` when one of that name exists.
     fn create<'a>(
         &'a self,

@@ -14,6 +14,17 @@ pub struct Application {
 }
 
 impl Application {
+    /// Out of `<application>/<environment>`, as written on live objects; `None` where it is not of that form.
+    pub fn parse(mark: &str) -> Option<Self> {
+        let (project, environment) = mark.split_once('/')?;
+        Some(Self { project: project.into(), environment: environment.into() })
+    }
+
+    /// The same, where a mark without an environment is an application's as well.
+    pub fn of_mark(mark: &str) -> Self {
+        Self::parse(mark).unwrap_or_else(|| Self { project: mark.into(), environment: "".into() })
+    }
+
     /// What its place is called where nobody says otherwise: `<application>-<environment>`, or the application alone.
     pub fn usual_name(&self) -> String {
         if self.environment.is_empty() {
@@ -21,16 +32,6 @@ impl Application {
         } else {
             format!("{}-{}", self.project, self.environment)
         }
-    }
-}
-
-impl std::str::FromStr for Application {
-    type Err = std::convert::Infallible;
-
-    /// The form that stands on live objects.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (project, environment) = text.split_once('/').unwrap_or((text, ""));
-        Ok(Self { project: project.into(), environment: environment.into() })
     }
 }
 

@@ -192,8 +192,8 @@ async fn a_release_comes_is_restored_and_goes() {
     let large: Vec<u8> = (0..1_500_000_u32).map(|number| number.to_le_bytes()[0]).collect();
     assert!(ledger.create(&release.application, &entry, &large).await.unwrap());
     assert!(!ledger.create(&release.application, &entry, b"again").await.unwrap());
-    assert!(ledger.read(&release.application, &entry).await.unwrap() == Some(large));
-    assert_eq!(ledger.list(&release.application).await.unwrap(), [entry]);
+    assert!(ledger.reader().read(&release.application, &entry).await.unwrap() == Some(large));
+    assert_eq!(ledger.reader().list(&release.application).await.unwrap(), [entry]);
 
     let seen = look(&cluster, &release).await;
     for (key, preview) in &seen.previews {

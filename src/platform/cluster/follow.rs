@@ -14,7 +14,7 @@ use super::{
     trouble::{self, Patience, Trouble},
 };
 use crate::{
-    platform::{Event, Failure, Progress, Reason, State, What},
+    platform::{Failure, Progress, Reason, State, telling::Telling},
     target::{Condition, Release, Settles},
     value::{Address, Key, Masked, Secrets},
 };
@@ -30,8 +30,7 @@ struct Followed {
     settles: Settles,
     /// Since when the same trouble lasts.
     trouble: Option<(&'static str, Instant)>,
-    /// What was told last.
-    told: Option<(u32, u32, String)>,
+    told: Telling,
     /// What is known of why it is not there yet.
     worst: Option<Trouble>,
 }
@@ -56,7 +55,7 @@ pub(super) async fn follow(
                 kind,
                 settles: resource.settles,
                 trouble: None,
-                told: None,
+                told: Telling::default(),
                 worst: None,
             }),
             None => {
@@ -75,7 +74,7 @@ pub(super) async fn follow(
             .await?;
         open = Vec::new();
         for (mut followed, state) in seen {
-            tell(&mut followed, &state, progress);
+            followed.told.tell(&followed.key, &state, progress);
             if matches!(state, State::Progressing { .. } | State::Going) {
                 open.push(followed);
             } else {
@@ -273,22 +272,4 @@ async fn reason(
         }
     }
     Ok(Reason { code: trouble.code, text: secrets.scrub(&trouble.text), logs, remedy: trouble.remedy })
-}
-
-fn tell(followed: &mut Followed, state: &State, progress: &dyn Progress) {
-    let what = match state {
-        State::Progressing { ready, wanted, text } => {
-            let told = (*ready, *wanted, text.as_str().to_owned());
-            if followed.told.as_ref() == Some(&told) {
-                return;
-            }
-            followed.told = Some(told);
-            What::Moving { ready: *ready, wanted: *wanted, text: text.clone() }
-        }
-        State::Settled => What::Settled,
-        State::Failed(reason) => What::Failed(reason.clone()),
-        State::Absent => What::Skipped("it is not there".into()),
-        State::Going => return,
-    };
-    progress.event(Event { destination: None, key: Some(followed.key.clone()), what });
 }

@@ -1,9 +1,6 @@
 //! The ledger: a Secret per entry. Creating one that exists fails, whoever else tries at the same moment.
 
-use std::{
-    hash::{BuildHasher as _, Hasher as _},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use http::Method;
@@ -18,7 +15,10 @@ use super::{
     marks,
 };
 use crate::{
-    platform::{EntryName, Failure, FailureKind, Ledger, LedgerWriter, Pending},
+    platform::{
+        EntryName, Failure, FailureKind, Ledger, LedgerWriter, Pending,
+        entry::{decoded, nonce},
+    },
     value::{Application, Fingerprint, Masked, Name, Secrets},
 };
 
@@ -188,21 +188,11 @@ impl ClusterLedgerWriter {
     }
 }
 
-impl Ledger for ClusterLedgerWriter {
-    fn list<'a>(&'a self, application: &'a Application) -> Pending<'a, Result<Vec<EntryName>, Failure>> {
-        self.ledger.list(application)
-    }
-
-    fn read<'a>(
-        &'a self,
-        application: &'a Application,
-        name: &'a EntryName,
-    ) -> Pending<'a, Result<Option<Vec<u8>>, Failure>> {
-        self.ledger.read(application, name)
-    }
-}
-
 impl LedgerWriter for ClusterLedgerWriter {
+    fn reader(&self) -> &dyn Ledger {
+        &self.ledger
+    }
+
     fn create<'a>(
         &'a self,
         application: &'a Application,
@@ -293,14 +283,7 @@ fn set_body(secret: &mut Json, body: &[u8]) {
 
 fn body(secret: &Json, name: &EntryName) -> Result<Vec<u8>, Failure> {
     let encoded = secret.pointer("/data/body").and_then(Json::as_str).unwrap_or_default();
-    base64::engine::general_purpose::STANDARD.decode(encoded).map_err(|_| {
-        Failure::new(FailureKind::Other, Masked::words(format!("the ledger entry {} cannot be read", name.0)))
-    })
-}
-
-/// Sixteen letters that nobody else has: the standard library seeds its hashers from the operating system.
-fn nonce() -> String {
-    format!("{:016x}", std::hash::RandomState::new().build_hasher().finish())
+    decoded(encoded, name)
 }
 
 #[cfg(test)]
@@ -315,6 +298,5 @@ mod tests {
         assert_eq!(name("lock/41"), "transship.shop.production.lock-41");
         assert_eq!(name("key"), "transship.shop.production.key");
         assert_eq!(ledger_id(&application), "903fef0d5516b093c9ce590397d34534");
-        assert_ne!(nonce(), nonce());
     }
 }

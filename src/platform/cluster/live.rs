@@ -12,9 +12,12 @@ use super::{
     marks, readiness,
 };
 use crate::{
-    platform::{Live, Owner, Token, codec::decode},
+    platform::{
+        Live, Owner, Token,
+        codec::{conceal, decode},
+    },
     target::Condition,
-    value::{Address, Application, Called, Name, Node, Secrets, Sources, Spot, Text, Value},
+    value::{Address, Application, Called, Name, Node, Secrets, Sources, Value},
 };
 
 /// What is needed to read an object.
@@ -98,27 +101,8 @@ impl Reading<'_> {
             });
             body.set(encoded, Node::new(Value::Map(entries.collect()), Sources::NONE));
         }
-        // One look at the whole decides whether its strings need one each.
-        let whole = object.to_string();
-        if self.secrets.scrub(&whole).as_str() != whole {
-            self.conceal(&mut body, &name);
-        }
+        conceal(&mut body, &object, &name, self.secrets);
         body
-    }
-
-    /// Makes every string that holds a known secret secret as a whole.
-    fn conceal(&self, node: &mut Node, name: &str) {
-        match &mut node.value {
-            Value::Text(text) => {
-                let holds = text.plain().is_some_and(|plain| self.secrets.scrub(plain).as_str() != plain);
-                if holds {
-                    *text = Text::concealed(text, name, Spot::NOWHERE, self.secrets);
-                }
-            }
-            Value::List(items) => items.iter_mut().for_each(|item| self.conceal(item, name)),
-            Value::Map(entries) => entries.iter_mut().for_each(|(_, child)| self.conceal(child, name)),
-            _ => {}
-        }
     }
 }
 

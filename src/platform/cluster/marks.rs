@@ -27,12 +27,7 @@ pub(super) fn set_id(application: &Application, namespace: &str) -> String {
 /// The id of the set that a parent holds together, and whose it is.
 pub(super) fn parent_of(parent: &Json) -> Option<(String, Application)> {
     let id = parent.pointer("/metadata/labels")?.get(SET_ID)?.as_str()?;
-    Some((id.to_owned(), words(parent.pointer("/data/application")?.as_str()?)?))
-}
-
-fn words(text: &str) -> Option<Application> {
-    let (project, environment) = text.split_once('/')?;
-    Some(Application { project: project.into(), environment: environment.into() })
+    Some((id.to_owned(), Application::parse(parent.pointer("/data/application")?.as_str()?)?))
 }
 
 /// The kinds that a parent says its members have, as `Deployment.apps`.
@@ -73,7 +68,7 @@ pub(super) fn owner(
         };
     }
     // A namespace is in no set: what belongs to several is in it.
-    match annotation(object, APPLICATION).and_then(words) {
+    match annotation(object, APPLICATION).and_then(Application::parse) {
         Some(other) if other == *application => return Owner::Us,
         Some(other) => return Owner::Application(other),
         None => {}

@@ -74,6 +74,10 @@ impl Ledger for DirectoryLedger {
 }
 
 impl LedgerWriter for DirectoryLedger {
+    fn reader(&self) -> &dyn Ledger {
+        self
+    }
+
     fn create<'a>(
         &'a self,
         application: &'a Application,

@@ -98,8 +98,7 @@ impl Directory {
         let owner = if index.application == scope.application.to_string() {
             Owner::Us
         } else {
-            let (project, environment) = index.application.split_once('/').unwrap_or((&index.application, ""));
-            Owner::Application(Application { project: project.into(), environment: environment.into() })
+            Owner::Application(Application::of_mark(&index.application))
         };
         Ok(Some(Live {
             address,

@@ -143,10 +143,7 @@ pub(super) fn label<'j>(labels: Option<&'j Json>, name: &str) -> Option<&'j str>
 pub(super) fn owner(labels: Option<&Json>, application: &Application, project: &str) -> Owner {
     match label(labels, APPLICATION) {
         Some(mark) if mark == application.to_string() && label(labels, PROJECT) == Some(project) => Owner::Us,
-        Some(mark) => {
-            let (project, environment) = mark.split_once('/').unwrap_or((mark, ""));
-            Owner::Application(Application { project: project.into(), environment: environment.into() })
-        }
+        Some(mark) => Owner::Application(Application::of_mark(mark)),
         None => match label(labels, PROJECT) {
             Some(project) => Owner::Tool(Masked::words(format!("Docker Compose (project {project})"))),
             None => Owner::Nobody,

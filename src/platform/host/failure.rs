@@ -14,6 +14,5 @@ pub(super) fn failure(error: &Error, doing: &str, secrets: &Secrets) -> Failure 
         Error::Refused { status: 400, .. } => FailureKind::Invalid,
         _ => FailureKind::Other,
     };
-    let help = error.help().map(|help| format!("; {help}")).unwrap_or_default();
-    Failure::new(kind, secrets.scrub(&format!("cannot {doing}: {error}{help}")))
+    Failure::new(kind, secrets.scrub(&format!("cannot {doing}: {}", error.whole())))
 }

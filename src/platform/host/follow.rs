@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{Host, container::Container, failure::failure, observe::containers, progress::progress};
 use crate::{
+    engine::unframed,
     platform::{Event, Failure, Progress, Reason, State, What},
     target::{
         Condition, Release, Resource,
@@ -133,37 +134,10 @@ async fn last_lines(host: &Host, own: &[&Container]) -> Result<Vec<Masked>, Fail
         }
     }
     let terminal = one.0.pointer("/Config/Tty").and_then(serde_json::Value::as_bool).unwrap_or_default();
-    let text = if terminal { String::from_utf8_lossy(&bytes).into_owned() } else { told(&bytes) };
+    let bytes = if terminal { bytes } else { unframed(&bytes) };
+    let text = String::from_utf8_lossy(&bytes);
     // As a whole, so that a secret of several lines is found.
     let text = host.secrets.scrub(&text);
     let lines: Vec<Masked> = text.as_str().lines().map(|line| Masked::words(line.to_owned())).collect();
     Ok(lines.into_iter().rev().take(LINES).rev().collect())
-}
-
-/// Both streams of a container as they came: each piece stands behind eight bytes that say which and how long.
-fn told(bytes: &[u8]) -> String {
-    let mut out = Vec::new();
-    let mut rest = bytes;
-    while let Some((head, after)) = rest.split_at_checked(8) {
-        let length = head.get(4..8).and_then(|length| length.try_into().ok()).map_or(0, u32::from_be_bytes) as usize;
-        let (piece, next) = after.split_at_checked(length).unwrap_or((after, &[]));
-        out.extend_from_slice(piece);
-        rest = next;
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn streams_are_put_together_and_may_be_cut_off() {
-        let mut bytes = vec![1, 0, 0, 0, 0, 0, 0, 3];
-        bytes.extend(b"one");
-        bytes.extend([2, 0, 0, 0, 0, 0, 0, 9]);
-        bytes.extend(b"tw");
-        assert_eq!(told(&bytes), "onetw");
-        assert_eq!(told(&[1, 0]), "");
-    }
 }

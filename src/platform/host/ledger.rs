@@ -92,21 +92,11 @@ impl HostLedgerWriter {
     }
 }
 
-impl Ledger for HostLedgerWriter {
-    fn list<'a>(&'a self, application: &'a Application) -> Pending<'a, Result<Vec<EntryName>, Failure>> {
-        self.0.list(application)
-    }
-
-    fn read<'a>(
-        &'a self,
-        application: &'a Application,
-        name: &'a EntryName,
-    ) -> Pending<'a, Result<Option<Vec<u8>>, Failure>> {
-        self.0.read(application, name)
-    }
-}
-
 impl LedgerWriter for HostLedgerWriter {
+    fn reader(&self) -> &dyn Ledger {
+        &self.0
+    }
+
     fn create<'a>(
         &'a self,
         application: &'a Application,

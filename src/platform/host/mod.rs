@@ -32,7 +32,7 @@ use super::{
     Verified, Writer,
 };
 use crate::{
-    engine::{Address, Engine, Patience, Query},
+    engine::{Engine, Patience, Query},
     environment::EngineName,
     target::Release,
     value::{Key, Masked, Secrets},
@@ -71,12 +71,8 @@ impl Host {
     /// # Errors
     /// When what names it makes no sense.
     pub fn new(settings: HostSettings, secrets: Arc<Secrets>) -> Result<Self, Failure> {
-        let mut variables = settings.variables;
-        if let Some(host) = &settings.engine.host {
-            variables.insert("DOCKER_HOST".to_owned(), host.to_string());
-        }
-        let address =
-            Address::find(&variables, settings.engine.context.as_deref().filter(|_| settings.engine.host.is_none()));
+        let variables = settings.variables;
+        let address = settings.engine.address(&variables);
         let engine = address.and_then(|address| Engine::new(address, Patience::default()));
         let engine = engine.map_err(|error| failure(&error, "reach the host", &secrets))?;
         let between = variables.get("TMPDIR").filter(|path| !path.is_empty()).map_or("/tmp", String::as_str);

@@ -1,6 +1,6 @@
 //! Connections to Marathon: where it is, who we are, how long it may take.
 
-use std::{fmt::Write as _, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use base64::Engine as _;
 use reqwest::{Method, Url, header};
@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::fault::{self, Status};
 use crate::{
     platform::{Failure, FailureKind},
+    target::marathon::escaped,
     value::{Masked, Secrets, Sources},
 };
 
@@ -231,7 +232,7 @@ impl Connection {
         url.set_path(&format!("{}{}", self.base.path().trim_end_matches('/'), request.path));
         if !request.query.is_empty() {
             let query: Vec<String> =
-                request.query.iter().map(|(name, value)| format!("{name}={}", escape(value))).collect();
+                request.query.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
             url.set_query(Some(&query.join("&")));
         }
         let answer = self.exchange(request.method.clone(), url, request.body.clone(), "application/json").await?;
@@ -323,19 +324,6 @@ impl Connection {
 /// The path of an app in the API.
 pub(super) fn app_path(id: &str) -> String {
     format!("/v2/apps/{}", id.trim_start_matches('/'))
-}
-
-/// A text in a query.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }
 
 #[cfg(test)]

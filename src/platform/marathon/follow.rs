@@ -13,7 +13,7 @@ use super::{
     store,
 };
 use crate::{
-    platform::{Event, Failure, Progress, Reason, State, What},
+    platform::{Failure, Progress, Reason, State, telling::Telling},
     target::{
         Release, Settles,
         marathon::{APPLICATION, FILE},
@@ -31,7 +31,7 @@ struct Followed {
     settles: Settles,
     /// Tasks that failed while we looked.
     failed: BTreeSet<String>,
-    told: Option<(u32, u32, String)>,
+    told: Telling,
 }
 
 pub(super) async fn follow(
@@ -51,7 +51,13 @@ pub(super) async fn follow(
             states.insert(key.clone(), if there { State::Settled } else { State::Absent });
             continue;
         }
-        open.push(Followed { key: key.clone(), id, settles: resource.settles, failed: BTreeSet::new(), told: None });
+        open.push(Followed {
+            key: key.clone(),
+            id,
+            settles: resource.settles,
+            failed: BTreeSet::new(),
+            told: Telling::default(),
+        });
     }
     while !open.is_empty() {
         let deployments = observe::deployments(reader).await?;
@@ -77,7 +83,7 @@ pub(super) async fn follow(
                     judge(&mut followed, app, &queue, &standing, elapsed, reader)
                 }
             };
-            tell(&mut followed, &state, progress);
+            followed.told.tell(&followed.key, &state, progress);
             if matches!(state, State::Progressing { .. }) {
                 left.push(followed);
             } else {
@@ -130,22 +136,4 @@ fn judge(
         Some(trouble) => State::Progressing { ready: *ready, wanted: *wanted, text: trouble.masked(secrets) },
         None => State::Progressing { ready: *ready, wanted: *wanted, text: secrets.scrub(text) },
     }
-}
-
-fn tell(followed: &mut Followed, state: &State, progress: &dyn Progress) {
-    let what = match state {
-        State::Progressing { ready, wanted, text } => {
-            let told = (*ready, *wanted, text.as_str().to_owned());
-            if followed.told.as_ref() == Some(&told) {
-                return;
-            }
-            followed.told = Some(told);
-            What::Moving { ready: *ready, wanted: *wanted, text: text.clone() }
-        }
-        State::Settled => What::Settled,
-        State::Failed(reason) => What::Failed(reason.clone()),
-        State::Absent => What::Skipped("it is not there".into()),
-        State::Going => return,
-    };
-    progress.event(Event { destination: None, key: Some(followed.key.clone()), what });
 }

@@ -1,17 +1,18 @@
 //! The ledger: an app of no instances per entry, in a group of its own. Creating one that exists fails, whoever else tries
 //! at the same moment.
 
-use std::hash::{BuildHasher as _, Hasher as _};
-
 use base64::Engine as _;
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 
 use super::connection::{Connection, Request, app_path};
 use crate::{
-    platform::{EntryName, Failure, FailureKind, Ledger, LedgerWriter, Pending},
+    platform::{
+        EntryName, Failure, Ledger, LedgerWriter, Pending,
+        entry::{decoded, nonce},
+    },
     target::naming::slug,
-    value::{Application, Masked},
+    value::Application,
 };
 
 /// The largest piece of an entry: a node of `ZooKeeper` holds a megabyte in all, and base64 makes four of three.
@@ -114,21 +115,11 @@ impl MarathonLedgerWriter {
     }
 }
 
-impl Ledger for MarathonLedgerWriter {
-    fn list<'a>(&'a self, application: &'a Application) -> Pending<'a, Result<Vec<EntryName>, Failure>> {
-        self.ledger.list(application)
-    }
-
-    fn read<'a>(
-        &'a self,
-        application: &'a Application,
-        name: &'a EntryName,
-    ) -> Pending<'a, Result<Option<Vec<u8>>, Failure>> {
-        self.ledger.read(application, name)
-    }
-}
-
 impl LedgerWriter for MarathonLedgerWriter {
+    fn reader(&self) -> &dyn Ledger {
+        &self.ledger
+    }
+
     fn create<'a>(
         &'a self,
         application: &'a Application,
@@ -213,14 +204,7 @@ fn label<'a>(app: &'a Json, name: &str) -> Option<&'a str> {
 
 fn body(app: &Json, name: &EntryName) -> Result<Vec<u8>, Failure> {
     let encoded = app.get("env").and_then(|env| env.get(BODY)).and_then(Json::as_str).unwrap_or_default();
-    base64::engine::general_purpose::STANDARD.decode(encoded).map_err(|_| {
-        Failure::new(FailureKind::Other, Masked::words(format!("the ledger entry {} cannot be read", name.0)))
-    })
-}
-
-/// Sixteen letters that nobody else has: the standard library seeds its hashers from the operating system.
-fn nonce() -> String {
-    format!("{:016x}", std::hash::RandomState::new().build_hasher().finish())
+    decoded(encoded, name)
 }
 
 #[cfg(test)]

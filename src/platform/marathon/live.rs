@@ -6,7 +6,10 @@ use serde_json::Value as Json;
 use super::standing::{Deployment, Standing};
 use crate::{
     compose::name_says_so,
-    platform::{Live, Owner, State, Token, codec::decode},
+    platform::{
+        Live, Owner, State, Token,
+        codec::{conceal, decode},
+    },
     target::marathon::{APP, APPLICATION, FILE, RESOURCE, parse_file},
     value::{Address, Application, Called, Fingerprint, Key, Node, Path, Secrets, Sources, Spot, Subject, Text, Value},
 };
@@ -37,10 +40,7 @@ impl Reading<'_> {
         let owner = match label(APPLICATION) {
             None => Owner::Nobody,
             Some(own) if own == self.application.to_string() => Owner::Us,
-            Some(other) => {
-                let (project, environment) = other.split_once('/').unwrap_or((other, ""));
-                Owner::Application(Application { project: project.into(), environment: environment.into() })
-            }
+            Some(other) => Owner::Application(Application::of_mark(other)),
         };
         Live {
             address: app_address(text("id")),
@@ -79,24 +79,8 @@ impl Reading<'_> {
                 }
             }
         }
-        // One look at the whole decides whether its strings need one each.
-        let whole = app.to_string();
-        if self.secrets.scrub(&whole).as_str() != whole {
-            self.conceal(&mut body);
-        }
+        conceal(&mut body, app, "app", self.secrets);
         body
-    }
-
-    /// Makes every string that holds a known secret secret as a whole.
-    fn conceal(&self, node: &mut Node) {
-        match &mut node.value {
-            Value::Text(text) if text.plain().is_some_and(|plain| self.secrets.scrub(plain).as_str() != plain) => {
-                *text = Text::concealed(text, "app", Spot::NOWHERE, self.secrets);
-            }
-            Value::List(items) => items.iter_mut().for_each(|item| self.conceal(item)),
-            Value::Map(entries) => entries.iter_mut().for_each(|(_, child)| self.conceal(child)),
-            _ => {}
-        }
     }
 
     /// A file of this application.

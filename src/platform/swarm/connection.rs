@@ -99,8 +99,7 @@ impl Connection {
             Error::Refused { .. } => FailureKind::Invalid,
             Error::Address { .. } | Error::TooOld { .. } | Error::Failed { .. } => FailureKind::Other,
         };
-        let help = error.help().map(|help| format!("; {help}")).unwrap_or_default();
-        Failure::new(kind, self.secrets.scrub(&format!("cannot {doing}: {error}{help}")))
+        Failure::new(kind, self.secrets.scrub(&format!("cannot {doing}: {}", error.whole())))
     }
 }
 

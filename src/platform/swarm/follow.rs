@@ -13,7 +13,8 @@ use super::{
     tasks::{self, Progress as Stand, Trouble},
 };
 use crate::{
-    platform::{Event, Failure, Progress, State, What, codec::encode_onto, decode},
+    engine::unframed,
+    platform::{Failure, Progress, State, codec::encode_onto, decode, telling::Telling},
     target::{Release, Resource, Target as _, swarm::Swarm as Dialect},
     value::{Key, Masked, Secrets},
 };
@@ -30,8 +31,7 @@ struct Followed {
     resource: Resource,
     /// Since when the same trouble lasts.
     trouble: Option<(&'static str, Instant)>,
-    /// What was told last.
-    told: Option<(u32, u32, String)>,
+    told: Telling,
 }
 
 pub(super) async fn follow(
@@ -45,7 +45,7 @@ pub(super) async fn follow(
     let mut open: Vec<Followed> = keys
         .iter()
         .filter_map(|key| release.resources.get(key).cloned())
-        .map(|resource| Followed { resource, trouble: None, told: None })
+        .map(|resource| Followed { resource, trouble: None, told: Telling::default() })
         .collect();
     let networks = observe::networks(reader).await?;
     loop {
@@ -61,7 +61,7 @@ pub(super) async fn follow(
             .await?;
         open = Vec::new();
         for (mut followed, state) in seen {
-            tell(&mut followed, &state, progress);
+            followed.told.tell(&followed.resource.key, &state, progress);
             if matches!(state, State::Progressing { .. } | State::Going) {
                 open.push(followed);
             } else {
@@ -188,48 +188,9 @@ async fn logs(reader: &Connection, secrets: &Secrets, task: &str) -> Vec<Masked>
     secrets.scrub(&text).as_str().lines().map(|line| Masked::words(line.to_owned())).collect()
 }
 
-/// Output and errors come in frames with eight bytes before each; of a terminal they come as they are.
-fn unframed(bytes: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut rest = bytes;
-    while let [0..=2, 0, 0, 0, a, b, c, d, after @ ..] = rest {
-        let length = usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])).unwrap_or(usize::MAX).min(after.len());
-        let (piece, next) = after.split_at(length);
-        out.extend_from_slice(piece);
-        rest = next;
-    }
-    out.extend_from_slice(rest);
-    out
-}
-
-fn tell(followed: &mut Followed, state: &State, progress: &dyn Progress) {
-    let what = match state {
-        State::Progressing { ready, wanted, text } => {
-            let told = (*ready, *wanted, text.as_str().to_owned());
-            if followed.told.as_ref() == Some(&told) {
-                return;
-            }
-            followed.told = Some(told);
-            What::Moving { ready: *ready, wanted: *wanted, text: text.clone() }
-        }
-        State::Settled => What::Settled,
-        State::Failed(reason) => What::Failed(reason.clone()),
-        State::Absent => What::Skipped("it is not there".into()),
-        State::Going => return,
-    };
-    progress.event(Event { destination: None, key: Some(followed.resource.key.clone()), what });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn frames_are_taken_off() {
-        let framed = [&[1, 0, 0, 0, 0, 0, 0, 2][..], b"a\n", &[2, 0, 0, 0, 0, 0, 0, 2], b"b\n"].concat();
-        assert_eq!(unframed(&framed), b"a\nb\n");
-        assert_eq!(unframed(b"plain\n"), b"plain\n");
-    }
 
     #[test]
     fn the_same_in_another_order() {

@@ -1,7 +1,5 @@
 //! The ledger: a config per entry. Creating one that exists fails, whoever else tries at the same moment.
 
-use std::hash::{BuildHasher as _, Hasher as _};
-
 use base64::Engine as _;
 use reqwest::header::HeaderMap;
 use serde_json::{Value as Json, json};
@@ -15,9 +13,12 @@ use super::{
 };
 use crate::{
     engine::{EngineWriter, Error},
-    platform::{EntryName, Failure, FailureKind, Ledger, LedgerWriter, Pending, Verified},
+    platform::{
+        EntryName, Failure, Ledger, LedgerWriter, Pending, Verified,
+        entry::{decoded, nonce},
+    },
     target::naming::{base32, slug},
-    value::{Application, Masked},
+    value::Application,
 };
 
 /// The largest piece of an entry: what the managers of older engines keep in one config.
@@ -141,21 +142,11 @@ impl SwarmLedgerWriter {
     }
 }
 
-impl Ledger for SwarmLedgerWriter {
-    fn list<'a>(&'a self, application: &'a Application) -> Pending<'a, Result<Vec<EntryName>, Failure>> {
-        self.ledger.list(application)
-    }
-
-    fn read<'a>(
-        &'a self,
-        application: &'a Application,
-        name: &'a EntryName,
-    ) -> Pending<'a, Result<Option<Vec<u8>>, Failure>> {
-        self.ledger.read(application, name)
-    }
-}
-
 impl LedgerWriter for SwarmLedgerWriter {
+    fn reader(&self) -> &dyn Ledger {
+        &self.ledger
+    }
+
     fn create<'a>(
         &'a self,
         application: &'a Application,
@@ -227,14 +218,7 @@ fn config_name(owner: &str, entry: &EntryName) -> String {
 }
 
 fn body(config: &Json, name: &EntryName) -> Result<Vec<u8>, Failure> {
-    base64::engine::general_purpose::STANDARD.decode(text(config, "/Spec/Data")).map_err(|_| {
-        Failure::new(FailureKind::Other, Masked::words(format!("the ledger entry {} cannot be read", name.0)))
-    })
-}
-
-/// Sixteen letters that nobody else has: the standard library seeds its hashers from the operating system.
-fn nonce() -> String {
-    format!("{:016x}", std::hash::RandomState::new().build_hasher().finish())
+    decoded(text(config, "/Spec/Data"), name)
 }
 
 #[cfg(test)]
@@ -250,6 +234,5 @@ mod tests {
         for entry in ["key", "lock/4100000", "revision/1234567/record"] {
             assert!(config_name(&owner("shop", &long), &EntryName(entry.into())).len() <= LONGEST);
         }
-        assert_ne!(nonce(), nonce());
     }
 }

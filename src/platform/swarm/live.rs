@@ -9,7 +9,10 @@ use serde_json::Value as Json;
 use super::connection::name;
 use crate::{
     compose::name_says_so,
-    platform::{Live, Owner, State, Token, codec::decode},
+    platform::{
+        Live, Owner, State, Token,
+        codec::{conceal, decode},
+    },
     target::swarm::{APPLICATION, RESOURCE, STACK},
     value::{Address, Application, Called, Key, Masked, Node, Path, Secrets, Sources, Spot, Text, TextBuilder, Value},
 };
@@ -62,11 +65,7 @@ impl Reading<'_> {
 
     /// Whose an object is: ours bears both marks.
     pub(super) fn owner(&self, object: &Json) -> Owner {
-        let words = |text: &str| {
-            let (project, environment) = text.split_once('/')?;
-            Some(Application { project: project.into(), environment: environment.into() })
-        };
-        match (label(object, APPLICATION).and_then(words), label(object, STACK)) {
+        match (label(object, APPLICATION).and_then(Application::parse), label(object, STACK)) {
             (Some(application), Some(stack)) if application == *self.application && stack == self.stack => Owner::Us,
             (Some(application), _) if application != *self.application => Owner::Application(application),
             (_, Some(stack)) => Owner::Tool(Masked::words(format!("the stack {stack}"))),
@@ -84,12 +83,8 @@ impl Reading<'_> {
         }
         let data = spec.as_object_mut().and_then(|spec| spec.remove("Data"));
         let variables = spec.pointer_mut("/TaskTemplate/ContainerSpec/Env").map(Json::take);
-        let whole = spec.to_string();
         let mut body = decode(&spec);
-        // One look at the whole decides whether its strings need one each.
-        if self.secrets.scrub(&whole).as_str() != whole {
-            self.conceal(&mut body, name(object));
-        }
+        conceal(&mut body, &spec, name(object), self.secrets);
         if let Some(data) = data.as_ref().and_then(Json::as_str) {
             body.set("Data", Node::new(self.data(data, name(object)), Sources::NONE));
         }
@@ -124,18 +119,6 @@ impl Reading<'_> {
         both.push("=");
         both.push_marked(value, Spot::NOWHERE, Some(id));
         both.finish()
-    }
-
-    /// Makes every string that holds a known secret secret as a whole.
-    fn conceal(&self, node: &mut Node, name: &str) {
-        match &mut node.value {
-            Value::Text(text) if text.plain().is_some_and(|plain| self.secrets.scrub(plain).as_str() != plain) => {
-                *text = text.concealed(name, Spot::NOWHERE, self.secrets);
-            }
-            Value::List(items) => items.iter_mut().for_each(|item| self.conceal(item, name)),
-            Value::Map(entries) => entries.iter_mut().for_each(|(_, child)| self.conceal(child, name)),
-            _ => {}
-        }
     }
 
     /// What a service names, and what the spec named that it would be put back to.

@@ -35,7 +35,7 @@ pub(crate) fn parse(store: &str, application: &Application, uri: &str) -> Option
 }
 
 /// A text in an address: letters, digits and what needs no escape stay.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     use std::fmt::Write as _;
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {

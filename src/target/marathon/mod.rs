@@ -26,7 +26,7 @@ use crate::{
 };
 
 pub(crate) use app::{APPLICATION, RESOURCE};
-pub(crate) use files::parse as parse_file;
+pub(crate) use files::{escaped, parse as parse_file};
 
 /// The kind of an app in an address; its name is its id, from the root.
 pub(crate) const APP: &str = "app";

@@ -268,6 +268,10 @@ impl Ledger for MemoryLedger {
 }
 
 impl LedgerWriter for MemoryLedger {
+    fn reader(&self) -> &dyn Ledger {
+        self
+    }
+
     fn create<'a>(
         &'a self,
         application: &'a Application,
