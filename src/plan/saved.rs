@@ -185,8 +185,7 @@ impl SavedPlan {
                 continue;
             }
             for change in stage.changes.iter().filter(|change| counts(change)) {
-                let approved =
-                    kept.changes.iter().find(|kept| kept.resource == change.key.to_string() && fits(kept, change));
+                let approved = approved(kept, change);
                 let why = match approved {
                     None => Some("it was not part of the plan"),
                     Some(approved) if approved.wanted != change.wanted => Some("something else is wanted now"),
@@ -203,6 +202,16 @@ impl SavedPlan {
         }
         if stale.is_empty() { Ok(()) } else { Err(stale) }
     }
+}
+
+/// What was approved of a change. Several objects can have had one role: each that goes is approved by its name.
+fn approved<'p>(kept: &'p SavedStage, change: &Change) -> Option<&'p SavedChange> {
+    let (resource, address) = (change.key.to_string(), change.address.to_string());
+    let goes = matches!(change.action, Action::Delete | Action::Retire);
+    let mut known = kept.changes.iter().filter(|kept| kept.resource == resource && fits(kept, change));
+    // What is made may have been shown before its name was known.
+    let first = known.clone().next().filter(|_| !goes);
+    known.find(|kept| kept.address == address).or(first)
 }
 
 fn fits(kept: &SavedChange, change: &Change) -> bool {

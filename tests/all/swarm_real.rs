@@ -249,7 +249,6 @@ impl Place for Stacks {
 }
 
 #[test]
-#[ignore = "the destroy at its end does not pass yet"]
 fn the_shop_comes_serves_changes_and_goes_on_a_real_swarm() {
     let Some(stacks) = Stacks::new("the shop on a real Swarm", "whole") else { return };
     journey::whole(&stacks);

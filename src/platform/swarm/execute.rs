@@ -237,6 +237,10 @@ impl SwarmWriter {
                     self.ended(id, until).await?;
                     break;
                 }
+                Ok(_) if &*address.kind == "Network" => {
+                    self.left(id, until).await?;
+                    break;
+                }
                 Ok(_) => break,
                 Err(error) if error.is_missing() => break,
                 // Tasks that end use it for a while.
@@ -253,6 +257,16 @@ impl SwarmWriter {
             key: before.and_then(|live| live.key.clone()),
             what: What::Called(address.clone()),
         });
+        Ok(())
+    }
+
+    /// Waits until this engine has let go of a network: one of its name that is made before that would be mixed up
+    /// with it.
+    async fn left(&self, network: &str, until: Instant) -> Result<(), Failure> {
+        let path = format!("/networks/{network}");
+        while Instant::now() < until && self.reader.find(&path, &[], "see whether a network is gone").await?.is_some() {
+            sleep(self.reader.patience.look / 2).await;
+        }
         Ok(())
     }
 

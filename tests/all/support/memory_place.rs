@@ -16,7 +16,7 @@ use transship::{
         Pending, Platform, Preview, Progress, Scope, State, Token, Verified, Writer, decode, encode,
     },
     target::{Release, Resource},
-    value::{Address, Application, Key, Masked, Part},
+    value::{Address, Application, Called, Key, Masked, Part},
 };
 
 /// One object.
@@ -84,6 +84,17 @@ impl MemoryPlace {
     /// Puts something there that is nobody's.
     pub fn put_foreign(&self, address: Address, body: Json) {
         self.inner.lock().unwrap().objects.insert(address, Object { key: None, body, version: 0 });
+    }
+
+    /// Leaves a predecessor of an object there: the same role, another name and content.
+    pub fn put_predecessor(&self, key: &str) {
+        let mut inner = self.inner.lock().unwrap();
+        let has_role = |object: &Object| object.key.as_ref().is_some_and(|known| known.to_string() == key);
+        let (address, object) = inner.objects.iter().find(|(_, object)| has_role(object)).unwrap();
+        let (mut address, mut object) = (address.clone(), object.clone());
+        address.name = Called::Now(format!("{}-before", address.name.now().unwrap()).into());
+        object.body["before"] = Json::from(true);
+        inner.objects.insert(address, object);
     }
 
     /// Names of the ledger's entries.
