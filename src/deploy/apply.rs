@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     diagnostic::Findings,
-    plan::{self, Action, Call, Gate, Goal, Plan, Record, SavedPlan, Stage, StepId},
+    plan::{self, Action, Call, Change, Gate, Goal, Kept, Plan, Record, SavedPlan, Stage, StepId},
     platform::{
         EntryName, Event, Expected, Failure, FailureKind, Hold, Ledger, LedgerWriter, Observation, Progress,
         RevisionHead, RevisionState, State, Verified, What,
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How many revisions are kept.
-const KEPT: usize = 10;
+const REVISIONS: usize = 10;
 
 /// What somebody agreed to.
 #[derive(Clone, Debug)]
@@ -169,8 +169,10 @@ pub async fn apply(deployment: &Deployment<'_>) -> Outcome {
     if matches!(outcome.verdict, Verdict::Applied | Verdict::Unchanged)
         && outcome.plan.as_ref().is_some_and(|plan| plan.stages.iter().all(|stage| stage.goal == "destroy"))
     {
-        // Nothing runs any more that a revision could be returned to.
-        if let Err(failure) = forget(&*ledger, application).await {
+        // Nothing runs any more that a revision could be returned to. Names and content that stay count on the key.
+        let is_held = |change: &Change| change.action == Action::Keep { why: Kept::Referred };
+        let keyed = outcome.plan.as_ref().is_some_and(|plan| plan.changes().any(is_held));
+        if let Err(failure) = forget(&*ledger, application, keyed).await {
             let words = format!("everything is removed, but the history could not be: {failure}");
             return Outcome { message: Some(Masked::words(words)), ..outcome };
         }
@@ -188,8 +190,10 @@ async fn interruption(mut interrupted: watch::Receiver<bool>) -> Failure {
     Failure::new(FailureKind::Interrupted, words.into())
 }
 
-async fn forget(ledger: &dyn LedgerWriter, application: &Application) -> Result<(), Failure> {
-    for name in ledger.reader().list(application).await? {
+/// Removes the history; `keyed`: but for the content key.
+async fn forget(ledger: &dyn LedgerWriter, application: &Application, keyed: bool) -> Result<(), Failure> {
+    let all = ledger.reader().list(application).await?;
+    for name in all.into_iter().filter(|name| !(keyed && *name == key_name())) {
         ledger.remove(application, &name).await?;
     }
     Ok(())
@@ -338,8 +342,8 @@ async fn open(
     // Old revisions go; the ledger is a history, not an archive.
     let mut numbers: Vec<u64> = seen.history.heads.iter().map(|head| head.number).collect();
     numbers.push(number);
-    if numbers.len() > KEPT {
-        for old in numbers.iter().take(numbers.len() - KEPT) {
+    if numbers.len() > REVISIONS {
+        for old in numbers.iter().take(numbers.len() - REVISIONS) {
             for part in ["record", "closed", "opened"] {
                 ledger.remove(application, &entry(*old, part)).await?;
             }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    Action, Blocked, Cause, Certainty, Change, Consent, Consequence, Difference, Goal, Options, Plan, Stage,
+    Action, Blocked, Cause, Certainty, Change, Consent, Consequence, Difference, Goal, Kept, Options, Plan, Stage,
     difference::{Differ, Extent, equal},
 };
 use crate::{
@@ -337,11 +337,11 @@ impl<'a> Builder<'a> {
             Mutability::Never => {
                 self.block(resource, address, Refusal::Immutable(paths));
                 let data = resource.life == Life::Data || self.target.holds_data(address, &before);
-                Action::Keep { why: if data { "it cannot be changed, and holds data" } else { "it cannot be changed" } }
+                Action::Keep { why: if data { Kept::FixedData } else { Kept::Fixed } }
             }
             Mutability::Replace { .. } if resource.life == Life::Data => {
                 self.block(resource, address, Refusal::Immutable(paths));
-                Action::Keep { why: "it holds data" }
+                Action::Keep { why: Kept::Data }
             }
             Mutability::Replace { cascade } => {
                 if resource.life == Life::Mutable {
@@ -462,28 +462,31 @@ impl<'a> Builder<'a> {
     fn leftovers(&self, changes: &[Change]) -> Vec<Change> {
         let wanted: Vec<Address> = self.release().resources.values().map(|resource| self.address(resource)).collect();
         let changing = |address: &Address| changes.iter().any(|change| change.address == *address);
+        let recorded = |key: &Key| self.seen.history.current.as_ref().and_then(|record| record.resources.get(key));
+        let data = |live: &Live| {
+            let recorded = live.key.as_ref().and_then(recorded);
+            recorded.is_some_and(|recorded| recorded.life == Life::Data)
+                || self.target.holds_data(&live.address, &live.body)
+        };
+        // What stays may be started anew at any time, and then needs what it refers to.
+        let stays = |live: &Live| {
+            let is_wanted = wanted.contains(&live.address);
+            (is_wanted && (!changing(&live.address) || self.target.keeps_previous(&live.address)))
+                || (!is_wanted && live.owner == Owner::Us && data(live))
+        };
         let mut out = Vec::new();
         for live in self.seen.live.values() {
             let Some(key) = live.key.clone().filter(|_| live.owner == Owner::Us) else { continue };
             if wanted.contains(&live.address) || live.state == State::Absent {
                 continue;
             }
-            let recorded = self.seen.history.current.as_ref().and_then(|record| record.resources.get(&key));
-            let data = recorded.map_or_else(
-                || self.target.holds_data(&live.address, &live.body),
-                |recorded| recorded.life == Life::Data,
-            );
             let successor = self.release().resources.get(&key);
-            let held = self.seen.live.values().find(|other| {
-                other.references.contains(&live.address)
-                    && (!changing(&other.address) || self.target.keeps_previous(&other.address))
-                    && wanted.contains(&other.address)
-            });
+            let held = self.seen.live.values().any(|other| other.references.contains(&live.address) && stays(other));
             let before = self.target.canonical(&live.address, live.body.clone());
-            let action = if data || self.target.holds_data(&live.address, &live.body) {
-                Action::Keep { why: "it holds data" }
-            } else if held.is_some() {
-                Action::Keep { why: "something that runs, or could be returned to, refers to it" }
+            let action = if data(live) {
+                Action::Keep { why: Kept::Data }
+            } else if held {
+                Action::Keep { why: Kept::Referred }
             } else if successor.is_some() {
                 Action::Retire
             } else {
@@ -494,7 +497,7 @@ impl<'a> Builder<'a> {
                 Action::Keep { .. } => Consequence::Nothing,
                 _ => consequence,
             };
-            let causes = match (&action, recorded) {
+            let causes = match (&action, recorded(&key)) {
                 (Action::Keep { .. }, _) => Vec::new(),
                 _ if self.goal.name == "destroy" => vec![Cause::Asked { what: "destroy" }],
                 (Action::Retire, _) => vec![Cause::Follows(key.clone())],

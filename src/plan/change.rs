@@ -130,8 +130,33 @@ pub enum Action {
     /// Different or superfluous, and let be.
     Keep {
         /// Why.
-        why: &'static str,
+        why: Kept,
     },
+}
+
+/// Why something is let be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kept {
+    /// It holds data.
+    Data,
+    /// It cannot be changed.
+    Fixed,
+    /// Neither can it be changed, nor removed without a loss.
+    FixedData,
+    /// Something that stays refers to it.
+    Referred,
+}
+
+impl Kept {
+    /// As people read it.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Data => "it holds data",
+            Self::Fixed => "it cannot be changed",
+            Self::FixedData => "it cannot be changed, and holds data",
+            Self::Referred => "something that stays, or could be returned to, refers to it",
+        }
+    }
 }
 
 /// Who says what the change does.

@@ -10,8 +10,8 @@ mod words;
 
 pub use build::build;
 pub use change::{
-    Action, Because, Blocked, Call, Cause, Certainty, Change, Consent, Consequence, Difference, Gate, Goal, Options,
-    Plan, Stage, Step, StepId,
+    Action, Because, Blocked, Call, Cause, Certainty, Change, Consent, Consequence, Difference, Gate, Goal, Kept,
+    Options, Plan, Stage, Step, StepId,
 };
 pub use record::{Record, RecordedResource};
 pub use saved::{SavedChange, SavedDifference, SavedPlan, SavedStage, Stale, action_word};

@@ -371,7 +371,7 @@ fn change_text(out: &mut String, shown: &ChangeView, change: &Change, style: Pla
         Action::Rerun => (paint.yellow("↻"), String::new()),
         Action::Delete | Action::Retire => (paint.red("-"), String::new()),
         Action::Settle => (paint.dim("…"), String::new()),
-        Action::Keep { why } => (paint.dim("="), format!(" let be: {why}")),
+        Action::Keep { why } => (paint.dim("="), format!(" let be: {}", why.words())),
     };
     // That nothing restarts is worth saying of what runs.
     let effect = if matches!(change.action, Action::Keep { .. })

@@ -326,6 +326,50 @@ fn what_somebody_else_is_at_work_on_is_left_to_them() {
 }
 
 #[test]
+fn what_comes_again_waits_for_the_removal_of_what_was() {
+    // A removed app keeps its id locked until its deployment is over: here for one look.
+    let small = Small::scripted(|call, state| {
+        let key = |call: &Call| call.line() == "POST /v2/apps" && call.body["labels"]["TRANSSHIP_ENTRY"] == "key";
+        let removed = state.calls().iter().any(|call| call.method == "DELETE" && call.path.ends_with("/key"));
+        let tries = state.calls().iter().filter(|call| key(call)).count();
+        (key(call) && removed && tries == 2).then(|| {
+            let body = json!({"message": "App is locked by one or more deployments.", "deployments": [{"id": "d1"}]});
+            wiremock::ResponseTemplate::new(409).set_body_json(body)
+        })
+    });
+    small.run(&["apply", "test", "--yes"]).ended(0);
+    small.run(&["destroy", "test", "--yes"]).ended(0);
+    small.run(&["apply", "test", "--yes"]).ended(0);
+    let state = small.server.state();
+    let tries =
+        state.calls().iter().filter(|call| call.method == "POST" && call.body["labels"]["TRANSSHIP_ENTRY"] == "key");
+    assert_eq!(tries.count(), 3);
+}
+
+#[test]
+fn data_that_stays_keeps_what_it_needs() {
+    let small = Small::new();
+    let shop = &small.ship.shop;
+    shop.edit("compose.yaml", "    expose: ", "    secrets: [password]\n    volumes: [\"data:/data\"]\n    expose: ");
+    let more = "volumes: {data: {}}\nsecrets: {password: {file: ./password.txt}}\n";
+    shop.write("compose.yaml", &format!("{}{more}", shop.read("compose.yaml")));
+    shop.write("password.txt", "only-for-the-example");
+    small.run(&["apply", "test", "--yes"]).ended(0);
+    let fetched = |state: &State| state.definition(API).unwrap()["fetch"].to_string();
+    let before = fetched(&small.server.state());
+    let files = small.server.state().files.len();
+    small.run(&["destroy", "test", "--yes"]).ended(0);
+    let left: Vec<String> = small.server.state().ids().into_iter().map(str::to_owned).collect();
+    assert_eq!(left, [API, "/transship/small.test/key"]);
+    // Its tasks can be started anew: their files are there.
+    assert_eq!(small.server.state().files.len(), files);
+    assert_eq!(small.run(&["destroy", "test", "--yes"]).ended(0).out.lines().last(), Some("nothing to do"));
+    small.run(&["apply", "test", "--yes"]).ended(0);
+    assert_eq!(fetched(&small.server.state()), before);
+    small.run(&["diff", "test", "--exit-code"]).ended(0);
+}
+
+#[test]
 fn a_server_that_goes_away_in_the_middle() {
     let small = Small::scripted(|call, state| {
         let applied = state.calls().iter().any(|call| call.line() == "PUT /v2/apps");

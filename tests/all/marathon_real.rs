@@ -3,7 +3,6 @@
 use crate::support::{journey, marathon_place::OnMarathon};
 
 #[test]
-#[ignore = "after a raw PUT the scripted agents call apps unsettled that nobody touched"]
 fn the_shop_comes_to_marathon_serves_changes_and_goes() {
     let Some(place) = OnMarathon::new("the shop on a Marathon with real tasks", "whole") else { return };
     journey::whole(&place);

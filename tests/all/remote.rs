@@ -400,9 +400,11 @@ fn contents_come_from_the_tree_that_names_them_or_not_at_all() {
         ("text.txt", "from the repository\n"),
         ("app.conf", "as mounted\n"),
     ]);
-    let told = team.told(&["--to", "kubernetes", "render"]);
-    assert!(told.contains("from the repository") && told.contains("as mounted"), "{told}");
-    assert!(!told.contains("[HOME]"), "{told}");
+    for target in ["kubernetes", "swarm", "compose"] {
+        let told = team.told(&["--to", target, "render"]);
+        assert!(told.contains("from the repository") && told.contains("as mounted"), "{told}");
+        assert!(!told.contains("[HOME]"), "{told}");
+    }
     team.commit(&[("compose.yaml", &format!("{app}configs: {{text: {{file: '{}'}}}}\n", own.display()))]);
     let told = team.told(&["--to", "kubernetes", "render"]);
     assert!(!told.contains("of this machine"), "{told}");

@@ -4,6 +4,7 @@
 use base64::Engine as _;
 use reqwest::Method;
 use serde_json::{Value as Json, json};
+use tokio::time::{Instant, sleep};
 
 use super::connection::{Connection, Request, app_path};
 use crate::{
@@ -96,11 +97,24 @@ impl MarathonLedgerWriter {
         Self { writer, ledger }
     }
 
+    /// Creates an app; `false` when one of its id exists.
     async fn post(&self, app: &Json) -> Result<bool, Failure> {
-        match self.writer.send(&Request::new(Method::POST, "/v2/apps").json(app)).await?.accepted() {
-            Ok(_) => Ok(true),
-            Err(status) if status.code == 409 => Ok(false),
-            Err(status) => Err(self.writer.refused(&status, "write the ledger")),
+        let id = app.get("id").and_then(Json::as_str).unwrap_or_default();
+        let until = Instant::now() + self.writer.patience.removal;
+        loop {
+            let status = match self.writer.send(&Request::new(Method::POST, "/v2/apps").json(app)).await?.accepted() {
+                Ok(_) => return Ok(true),
+                Err(status) if status.code != 409 => return Err(self.writer.refused(&status, "write the ledger")),
+                Err(status) => status,
+            };
+            // An app that is gone keeps its id locked until its removal is carried out.
+            if !status.is_locked() || self.ledger.app(id).await?.is_some() {
+                return Ok(false);
+            }
+            if Instant::now() >= until {
+                return Err(self.writer.refused(&status, "write the ledger"));
+            }
+            sleep(self.writer.patience.look).await;
         }
     }
 

@@ -361,7 +361,7 @@ impl Translator<'_> {
     }
 
     fn relative(&self, path: &str) -> String {
-        path.strip_prefix(&format!("{}/", self.project.directory)).unwrap_or(path).to_owned()
+        self.project.own_path(path).unwrap_or_else(|| path.to_owned())
     }
 
     fn files_key(&self, path: &str) -> Key {

@@ -330,7 +330,7 @@ impl Translator<'_> {
         storage: &mut Storage,
     ) -> Result<(), String> {
         let host = source.value.plain().unwrap_or_default();
-        let relative = host.strip_prefix(&format!("{}/", self.project.directory)).unwrap_or(host).to_owned();
+        let relative = self.project.own_path(host).unwrap_or_else(|| host.to_owned());
         let (files, single): (Vec<(String, FileContent)>, bool) = match self.project.contents.get(host) {
             Some(Content::File(file)) => (vec![(String::new(), file.clone())], true),
             Some(Content::Directory(files)) => {

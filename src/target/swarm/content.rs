@@ -246,7 +246,7 @@ impl Translator<'_> {
             );
             self.find(&codes::NO_CONTENT, words, source.spot, at, "use a volume, or put a file into it");
         }
-        let relative = path.strip_prefix(&format!("{}/", self.project.directory)).unwrap_or(path).to_owned();
+        let relative = self.project.own_path(path).unwrap_or_else(|| path.to_owned());
         let mut mounted = Vec::new();
         for (below, content) in files {
             let name = format!("{relative}{below}");

@@ -86,7 +86,7 @@ impl Containers {
         if output.status.success() {
             return Ok(());
         }
-        self.remove(task);
+        self.remove(&[task.to_owned()]);
         Err(format!("Failed to launch container: {}", String::from_utf8_lossy(&output.stderr).trim()))
     }
 
@@ -178,16 +178,22 @@ impl Containers {
         format!("{}{}-{path}", self.stem, app.replace('/', "-"))
     }
 
-    /// Why a task's container does not run, where it does not.
-    pub(super) fn ended(&self, task: &str) -> Option<String> {
-        let output =
-            self.run_docker(&["inspect", "--format", "{{.State.Running}} {{.State.ExitCode}}", &self.name(task)]);
-        let told = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        match told.split_once(' ') {
-            Some(("true", _)) => None,
-            Some((_, code)) => Some(format!("Container exited with status {code}")),
-            None => Some("Container is gone".to_owned()),
-        }
+    /// Why the containers of tasks do not run, of those that do not.
+    pub(super) fn ended(&self, tasks: &[&str]) -> BTreeMap<String, String> {
+        let format = "{{.Name}} {{.State.Running}} {{.State.ExitCode}}";
+        let names: Vec<String> = tasks.iter().map(|task| self.name(task)).collect();
+        let arguments = ["inspect", "--format", format].into_iter().chain(names.iter().map(String::as_str));
+        let output = self.run_docker(&arguments.collect::<Vec<_>>());
+        let told = String::from_utf8_lossy(&output.stdout);
+        let why = |name: &str| {
+            let line = told.lines().find_map(|line| line.trim_start_matches('/').strip_prefix(name)?.strip_prefix(' '));
+            match line.and_then(|line| line.split_once(' ')) {
+                Some(("true", _)) => None,
+                Some((_, code)) => Some(format!("Container exited with status {code}")),
+                None => Some("Container is gone".to_owned()),
+            }
+        };
+        tasks.iter().zip(&names).filter_map(|(task, name)| Some(((*task).to_owned(), why(name)?))).collect()
     }
 
     /// Whether all its health checks say so.
@@ -222,9 +228,13 @@ impl Containers {
         (output.status.success() && !address.is_empty()).then_some(address)
     }
 
-    /// Ends a task.
-    pub(super) fn remove(&self, task: &str) {
-        self.run_docker(&["rm", "--force", &self.name(task)]);
+    /// Ends tasks.
+    pub(super) fn remove(&self, tasks: &[String]) {
+        let names: Vec<String> = tasks.iter().map(|task| self.name(task)).collect();
+        if !names.is_empty() {
+            let arguments = ["rm", "--force"].into_iter().chain(names.iter().map(String::as_str));
+            self.run_docker(&arguments.collect::<Vec<_>>());
+        }
     }
 
     /// Volumes that only an app had.

@@ -149,8 +149,8 @@ impl State {
                     .map(|task| task.id.clone())
                     .collect();
                 tasks.iter().for_each(|task| self.kill(id, task));
-                if let Some(containers) = &self.containers {
-                    containers.forget(id);
+                if let Some(agents) = &mut self.agents {
+                    agents.forget(id);
                 }
                 self.event("app_terminated_event", json!({"appId": id}));
                 true

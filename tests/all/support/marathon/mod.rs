@@ -1,9 +1,11 @@
 //! A Marathon of our own, which behaves as the real one does where that can be read in its source: stateful, its
-//! deployments take steps and lock their apps, and what it does not know it refuses. Nothing in it sleeps: it goes on by
-//! explicit ticks, or whenever somebody asks for its deployments. Its tasks are numbers, or containers on an engine.
+//! deployments take steps and lock their apps, and what it does not know it refuses. It goes on by explicit ticks, or
+//! whenever somebody asks for its deployments. Its tasks are numbers; or containers on an engine, and then its agents
+//! take it on.
 //!
 //! Beside it stands a plain store of files that takes what is put into it, as an artifact repository does.
 
+mod agents;
 mod containers;
 mod definition;
 mod deployments;
@@ -16,11 +18,14 @@ mod tasks;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use serde_json::{Value as Json, json};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate, matchers::any};
 
+use super::ship::until;
+use agents::{Agents, Work};
 pub use containers::Containers;
 pub use definition::Definitions;
 use deployments::Deployment;
@@ -106,7 +111,8 @@ pub struct State {
     calls: Vec<Call>,
     clock: u64,
     numbers: u64,
-    containers: Option<Containers>,
+    /// Who runs its tasks, where those are containers.
+    agents: Option<Agents>,
 }
 
 impl State {
@@ -131,7 +137,7 @@ impl State {
             calls: Vec::new(),
             clock: 0,
             numbers: 0,
-            containers: None,
+            agents: None,
         }
     }
 
@@ -200,12 +206,12 @@ impl State {
 
     /// The containers, where its tasks are some.
     pub fn containers(&self) -> Option<&Containers> {
-        self.containers.as_ref()
+        self.agents.as_ref().map(|agents| &*agents.containers)
     }
 
     /// Names of the containers that run the tasks of an app.
     pub fn containers_of(&self, id: &str) -> Vec<String> {
-        let Some(containers) = &self.containers else { return Vec::new() };
+        let Some(containers) = self.containers() else { return Vec::new() };
         self.tasks(id).into_iter().map(|task| containers.name(task)).collect()
     }
 }
@@ -214,6 +220,8 @@ impl State {
 pub struct Marathon {
     server: MockServer,
     state: Arc<Mutex<State>>,
+    /// Of agents, who take everything on by themselves.
+    work: Option<Work>,
 }
 
 struct Answers {
@@ -249,7 +257,7 @@ impl Marathon {
         let state = Arc::new(Mutex::new(State::new()));
         let answers = Answers { state: state.clone(), script: Box::new(script) };
         Mock::given(any()).respond_with(answers).mount(&server).await;
-        Self { server, state }
+        Self { server, state, work: None }
     }
 
     /// A server that does what it should.
@@ -264,8 +272,10 @@ impl Marathon {
 
     /// The same, whose tasks are containers on an engine.
     pub fn with_containers(containers: Containers) -> Self {
-        let server = Self::blocking();
-        server.state().containers = Some(containers);
+        let mut server = Self::blocking();
+        server.state().agents = Some(Agents::new(containers));
+        server.state().on_poll = false;
+        server.work = Some(Work::begin(&server.state));
         server
     }
 
@@ -291,6 +301,10 @@ impl Marathon {
 
     /// Goes on until no deployment is left; a panic where that takes too long.
     pub fn settle(&self) {
+        if self.work.is_some() {
+            let over = || (self.state().under_way() == 0).then_some(());
+            return until("the end of all deployments", Duration::from_secs(180), over);
+        }
         for _ in 0..200 {
             if self.state().under_way() == 0 {
                 return;
@@ -350,10 +364,11 @@ impl Marathon {
 
 impl Drop for Marathon {
     fn drop(&mut self) {
+        drop(self.work.take());
         if let Ok(mut state) = self.state.lock()
-            && let Some(containers) = state.containers.take()
+            && let Some(agents) = state.agents.take()
         {
-            containers.remove_all();
+            agents.containers.remove_all();
         }
     }
 }

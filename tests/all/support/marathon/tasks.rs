@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::State;
+use super::{State, agents::Seen};
 
 /// How the tasks of an app behave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,16 +96,8 @@ impl State {
         let app = self.apps.get_mut(id).unwrap();
         app.waiting = 0;
         let version = app.last_config.clone();
-        let definition = app.definition.clone();
         app.tasks.push(Task { id: task_id.clone(), version, running: false, healthy: None, started: now });
-        let failed = self
-            .containers
-            .as_ref()
-            .and_then(|containers| containers.run(&task_id, &definition, &self.files, &self.secrets).err());
         self.status(id, &task_id, "TASK_STAGING", "");
-        if let Some(message) = failed {
-            self.fail(id, &task_id, &message);
-        }
     }
 
     fn status(&mut self, app: &str, task: &str, word: &str, message: &str) {
@@ -118,8 +110,8 @@ impl State {
     /// A task that ends by itself.
     pub(super) fn fail(&mut self, id: &str, task: &str, message: &str) {
         let now = self.now();
-        if let Some(containers) = &self.containers {
-            containers.remove(task);
+        if let Some(agents) = &mut self.agents {
+            agents.end(task);
         }
         let Some(app) = self.apps.get_mut(id) else { return };
         app.tasks.retain(|known| known.id != task);
@@ -132,8 +124,8 @@ impl State {
 
     /// Ends a task.
     pub(super) fn kill(&mut self, id: &str, task: &str) {
-        if let Some(containers) = &self.containers {
-            containers.remove(task);
+        if let Some(agents) = &mut self.agents {
+            agents.end(task);
         }
         for app in self
             .apps
@@ -151,23 +143,20 @@ impl State {
         let ids: Vec<String> = self.apps.keys().cloned().collect();
         for id in ids {
             let behaviour = self.behaviour(&id);
-            let (tasks, definition, checked) = {
-                let app = &self.apps[&id];
-                (app.tasks.clone(), app.definition.clone(), app.checked())
-            };
+            let (tasks, checked) = (self.apps[&id].tasks.clone(), self.apps[&id].checked());
             for task in tasks {
-                if let Some(containers) = &self.containers {
-                    match containers.ended(&task.id) {
-                        Some(words) => {
+                if let Some(agents) = &self.agents {
+                    match agents.seen(&task.id).cloned() {
+                        Some(Seen::Ended(words)) => {
                             self.fail(&id, &task.id, &words);
                             continue;
                         }
-                        None if task.running && checked => {
-                            let healthy = containers.healthy(&task.id, &definition);
+                        Some(Seen::Runs { healthy, .. }) if task.running && checked => {
                             self.change(&id, &task.id, |task| task.healthy = Some(healthy));
                             continue;
                         }
-                        None => {}
+                        Some(Seen::Runs { .. }) => {}
+                        None => continue,
                     }
                 }
                 match &behaviour {
@@ -180,7 +169,7 @@ impl State {
                         self.change(&id, &task.id, |task| task.running = true);
                         self.status(&id, &task.id, "TASK_RUNNING", "");
                     }
-                    _ if checked && self.containers.is_none() && task.healthy != Some(true) => {
+                    _ if checked && self.agents.is_none() && task.healthy != Some(true) => {
                         self.change(&id, &task.id, |task| task.healthy = Some(true));
                         self.event(
                             "instance_health_changed_event",
