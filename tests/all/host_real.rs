@@ -1,8 +1,12 @@
 //! The whole way, on a real Docker Engine.
 
+use std::time::Duration;
+
 use crate::support::{
     docked::Docked,
     journey::{self, Place as _},
+    passage::Passage,
+    ship::{Ship, until},
 };
 
 #[test]
@@ -87,10 +91,41 @@ fn what_is_not_ours_on_a_real_host_is_left_alone_and_what_fails_says_why() {
     assert_eq!(failed.code, 6, "{}\n{}", failed.out, failed.err);
     assert!(failed.err.contains("ends again and again") || failed.err.contains("health check"), "{}", failed.err);
 
+    // An image that the registry does not have any more.
+    shop.shop.edit("compose.staging.yaml", "GREETING: hi\n    command: [\"nonsense\"]", "GREETING: hi");
+    let lock = shop.shop.read("transship.lock");
+    let (start, name) = (lock.find("library/redis").unwrap(), "digest: sha256:");
+    let at = start + lock[start..].find(name).unwrap() + name.len();
+    let zeros = "0".repeat(64);
+    shop.shop.write("transship.lock", &format!("{}{zeros}{}", &lock[..at], &lock[at + zeros.len()..]));
+    let missing = shop.run(&["apply", here, "--yes"]).ended(8);
+    assert!(missing.err.contains("docker compose:") && missing.err.contains("cache"), "{}", missing.err);
+    shop.shop.write("transship.lock", &lock);
+    shop.run(&["apply", here, "--yes"]).ended(0);
+
     // No engine.
     let settings = shop.shop.read("transship.yaml");
     let gone = format!("project: {project}\n      host: unix:///nowhere.sock");
     shop.shop.write("transship.yaml", &settings.replace(&format!("project: {project}"), &gone));
     let unreachable = shop.run(&["diff", here]).ended(1);
     assert!(unreachable.err.contains("there is no such socket"), "{}", unreachable.err);
+}
+
+#[test]
+fn an_engine_that_is_gone_in_the_middle_is_told_and_the_next_run_goes_on_on_a_real_host() {
+    let Some(shop) = Docked::new("an engine that is gone in the middle", "gone") else { return };
+    let (here, settings) = ("staging", shop.shop.read("transship.yaml"));
+    let passage = Passage::to(shop.engines().get("DOCKER_HOST"));
+    let project = format!("project: {}", shop.project(here));
+    let through = format!("{project}\n      host: {}", passage.address());
+    shop.shop.write("transship.yaml", &settings.replace(&project, &through));
+    let child = shop.start(&["apply", here, "--yes"]);
+    until("the database", Duration::from_secs(60), || (!shop.containers(here, "database").is_empty()).then_some(()));
+    passage.close();
+    let told = Ship::end(child).ended(8);
+    assert!(told.err.contains("Docker Engine at") || told.err.contains("docker compose:"), "{}", told.err);
+    passage.open();
+    shop.run(&["apply", here, "--yes", "--lock-timeout", "120"]).ended(0);
+    shop.run(&["diff", here, "--exit-code"]).ended(0);
+    assert_eq!(journey::value(&shop.page(here), "migrations"), "1");
 }

@@ -2,14 +2,9 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, Write as _},
-    os::unix::net::{UnixListener, UnixStream},
-    path::PathBuf,
+    io::Write as _,
     process::{Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -32,6 +27,7 @@ use crate::support::{
     engines::Engines,
     journey::{self, Meddled, Place},
     memory_files::MemoryFiles,
+    passage::Passage,
     releases::Held,
     ship::{self, Ship, until},
     translated::{Translated, translate_as},
@@ -260,60 +256,12 @@ fn a_killed_apply_is_run_again_on_a_real_swarm() {
     journey::killed(&stacks);
 }
 
-/// Passes on what comes to a socket, until it is told to be gone.
-struct Passage {
-    path: PathBuf,
-    gone: Arc<AtomicBool>,
-    _directory: tempfile::TempDir,
-}
-
-impl Passage {
-    fn to(target: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("engine.sock");
-        let gone = Arc::new(AtomicBool::new(false));
-        let listener = UnixListener::bind(&path).unwrap();
-        let (target, stop) = (target.to_owned(), Arc::clone(&gone));
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                if stop.load(Ordering::Relaxed) {
-                    continue;
-                }
-                let Ok(server) = UnixStream::connect(&target) else { continue };
-                for (mut from, mut to) in [
-                    (client.try_clone().unwrap(), server.try_clone().unwrap()),
-                    (server.try_clone().unwrap(), client.try_clone().unwrap()),
-                ] {
-                    let stop = Arc::clone(&stop);
-                    std::thread::spawn(move || {
-                        let _ = copy(&mut from, &mut to, &stop);
-                        let _ = to.shutdown(std::net::Shutdown::Both);
-                    });
-                }
-            }
-        });
-        Self { path, gone, _directory: directory }
-    }
-}
-
-fn copy(from: &mut UnixStream, to: &mut UnixStream, stop: &AtomicBool) -> io::Result<()> {
-    use io::Read as _;
-    let mut buffer = [0; 16 * 1024];
-    loop {
-        let length = from.read(&mut buffer)?;
-        if length == 0 || stop.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        to.write_all(&buffer[..length])?;
-    }
-}
-
 #[test]
 fn an_engine_that_is_gone_in_the_middle_is_told_and_the_next_run_goes_on_on_a_real_swarm() {
     let Some(stacks) = Stacks::new("a Swarm that is gone in the middle", "gone") else { return };
     let real = stacks.docker.0.get("DOCKER_HOST").to_owned();
-    let passage = Passage::to(real.strip_prefix("unix://").unwrap());
-    let through = format!("unix://{}", passage.path.display());
+    let passage = Passage::to(&real);
+    let through = passage.address();
     let settings = stacks.ship.shop.read("transship.yaml");
     stacks.ship.shop.write("transship.yaml", &settings.replace(&real, &through));
     let child = stacks.ship.start(&["apply", "staging", "--yes"]);
@@ -321,10 +269,10 @@ fn an_engine_that_is_gone_in_the_middle_is_told_and_the_next_run_goes_on_on_a_re
         let name = stacks.service("staging", "database");
         stacks.docker.left(&name).contains(&format!("service {name}")).then_some(())
     });
-    passage.gone.store(true, Ordering::Relaxed);
+    passage.close();
     let told = Ship::end(child).ended(8);
     assert!(told.err.contains("Docker Engine at"), "{}", told.err);
-    passage.gone.store(false, Ordering::Relaxed);
+    passage.open();
     stacks.ship.run(&["apply", "staging", "--yes", "--lock-timeout", "120"]).ended(0);
     stacks.ship.run(&["diff", "staging", "--exit-code"]).ended(0);
 }

@@ -12,6 +12,7 @@ pub mod marathon;
 pub mod marathon_place;
 pub mod memory_files;
 pub mod memory_place;
+pub mod passage;
 pub mod releases;
 pub mod scripted_registry;
 pub mod ship;
