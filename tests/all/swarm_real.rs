@@ -532,3 +532,44 @@ async fn an_engine_that_is_too_old_is_told_on_a_real_swarm() {
     assert_eq!(outcome.verdict, Verdict::Refused, "{outcome:?}");
     assert_eq!(small.docker.left(&format!("{}_", small.name)), Vec::<String>::new());
 }
+
+#[test]
+fn registry_credentials_reach_the_nodes_on_a_real_swarm() {
+    let needed = ["DOCKER_HOST", "DOCKER", "REGISTRY_TOKEN", "REGISTRY_CA", "REGISTRY_USER", "REGISTRY_PASSWORD"];
+    let Some(docker) = Engines::with("credentials on a Swarm", &needed).map(Docker) else { return };
+    let (registry, host) = (docker.0.get("REGISTRY_TOKEN"), docker.0.get("DOCKER_HOST"));
+    let (ship, stack) = (Ship::new(&[]), format!("credentials-{}", std::process::id()));
+    let login = format!("{}:{}", docker.0.get("REGISTRY_USER"), docker.0.get("REGISTRY_PASSWORD"));
+    let login = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, login);
+    let config = format!("{{\"auths\": {{\"{registry}\": {{\"auth\": \"{login}\"}}}}}}");
+    for name in ["staging", "production"] {
+        std::fs::remove_file(ship.shop.path().join(format!("compose.{name}.yaml"))).unwrap();
+    }
+    ship.shop.write("ca.pem", &std::fs::read_to_string(docker.0.get("REGISTRY_CA")).unwrap());
+    ship.shop.write("compose.yaml", &format!("services: {{a: {{image: '{registry}/private/pause:1'}}}}\n"));
+    ship.shop.write(
+        "transship.yaml",
+        &format!(
+            "application: credentials\nfiles: [compose.yaml]\nimages: {{sources: [{{prefix: '{registry}', ca: ca.pem}}]}}\n\
+             environments:\n  test:\n    files: []\n    swarm: {{host: '{host}', stack: {stack}}}\n"
+        ),
+    );
+    ship.shop.write(".docker/config.json", &config);
+    ship.run(&["lock"]).ended(0);
+    // Pulled by an earlier run, it would need no credentials.
+    let image = format!("{registry}/private/pause@{}", ship.locked()[0]);
+    let _ = docker.command().args(["image", "rm", "--force", &image]).output();
+
+    // Nobody here knows them: the node cannot pull, and that is said.
+    ship.shop.write(".docker/config.json", "{}");
+    let told = ship.run(&["apply", "test", "--yes"]).ended(6);
+    assert!(told.err.contains("image-pull") || told.out.contains("image-pull"), "{}\n{}", told.out, told.err);
+    ship.shop.write(".docker/config.json", &config);
+    ship.run(&["destroy", "test", "--yes"]).ended(0);
+
+    let told = ship.run(&["apply", "test", "--yes", "-vv"]).ended(0);
+    assert!(!told.err.contains(&login) && !told.err.contains(docker.0.get("REGISTRY_PASSWORD")), "{}", told.err);
+    ship.run(&["diff", "test", "--exit-code"]).ended(0);
+    ship.run(&["destroy", "test", "--yes"]).ended(0);
+    docker.remove(&stack);
+}
