@@ -48,6 +48,7 @@ mod marathon_real;
 mod marathon_server;
 mod promote;
 mod readme;
+mod reference_real;
 mod registry;
 mod registry_real;
 mod remote;
