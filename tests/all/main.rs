@@ -37,6 +37,7 @@ mod coverage;
 mod cut;
 mod engine;
 mod engine_real;
+mod engine_tls;
 mod fixtures;
 mod frozen;
 mod host;
