@@ -23,6 +23,7 @@ mod cli_check;
 mod cli_deploy;
 mod cli_environment;
 mod cli_lock;
+mod cli_promote;
 mod cli_support;
 mod cli_usage;
 mod cluster;
