@@ -49,9 +49,11 @@ fn a_registry_that_is_down_leaves_the_lock_as_it_is() {
         "compose.production.yaml",
         &format!("services:\n  web: {{image: '{nobody}/web:1'}}\n  api: {{image: '{nobody}/api:1'}}\n"),
     );
+    // What is wrong in one environment does not hide what is wrong in another.
+    shop.write("compose.staging.yaml", &format!("services:\n  worker: {{image: '{nobody}/worker:1'}}\n"));
     let output = shop.run(["lock"]).code(1).stdout_eq("").get_output().clone();
     let told = String::from_utf8(output.stderr).unwrap().replace(&nobody, "REGISTRY");
-    assert_eq!(told.matches("error[registry-unreachable]").count(), 2, "{told}");
+    assert_eq!(told.matches("error[registry-unreachable]").count(), 3, "{told}");
     assert!(told.contains("nothing listens at REGISTRY"), "{told}");
     assert_eq!(shop.read("transship.lock"), before);
 }
