@@ -253,6 +253,22 @@ async fn what_a_registry_does_wrong_is_named_and_nothing_of_it_used() {
             "image-manifest: REGISTRY sends more than 4194304 bytes",
         ),
         (
+            "a configuration that is too large",
+            Box::new(|request, _| {
+                let blob = request.url.path().contains("/blobs/");
+                blob.then(|| ResponseTemplate::new(200).set_body_bytes(vec![b' '; 9 * 1024 * 1024]))
+            }),
+            "image-manifest: REGISTRY sends more than 8388608 bytes",
+        ),
+        (
+            "a configuration that is another",
+            Box::new(|request, _| {
+                let blob = request.url.path().contains("/blobs/");
+                blob.then(|| ResponseTemplate::new(200).set_body_bytes(b"{}".to_vec()))
+            }),
+            "image-digest-mismatch: what REGISTRY sends is not CONFIGURATION",
+        ),
+        (
             "compressed although asked not to",
             at_tag(|_, _| {
                 Some(
@@ -301,7 +317,9 @@ async fn what_a_registry_does_wrong_is_named_and_nothing_of_it_used() {
     ];
     for (name, rule, expected) in rows {
         let (result, seen) = outcome(rule).await;
-        assert_eq!(result.replace(images().digest().as_str(), "DIGEST"), expected, "{name}");
+        let result = result.replace(images().digest().as_str(), "DIGEST");
+        let blob = seen.iter().rev().find_map(|call| call.split_once("/blobs/")).map_or("none", |(_, digest)| digest);
+        assert_eq!(result.replace(blob, "CONFIGURATION"), expected, "{name}");
         // What fails for all methods is not asked once more by one that costs quota.
         if name.starts_with("500") {
             assert_eq!((count(&seen, "HEAD"), count(&seen, "GET")), (3, 0), "{name}: {seen:?}");

@@ -272,6 +272,12 @@ async fn what_a_registry_warns_of_and_still_takes_is_said_once() {
     let told = lock(&shop, &host, &["-v"]);
     assert!(told.contains(warning) && told.contains("of 100 requests in 6h0m0s are left\n"), "{told}");
     assert!(!told.contains(PASSWORD), "{told}");
+    // Nor is it where everything is told.
+    let told = lock(&shop, &host, &["-vv"]);
+    assert!(told.contains("asked"), "{told}");
+    for secret in [PASSWORD, "c29tZWJvZHk6cGFzcy13b3JkLW9mLW5vYm9keQ"] {
+        assert!(!told.contains(secret), "{told}");
+    }
     // Hardly any are left: that is worth a word.
     remaining.store(15, Ordering::Relaxed);
     let asked = registry.seen().len();

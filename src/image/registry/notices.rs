@@ -7,7 +7,10 @@ use std::{
 };
 
 use base64::Engine as _;
-use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::{
+    Url,
+    header::{self, HeaderMap, HeaderValue},
+};
 
 use super::{
     Registries,
@@ -90,8 +93,7 @@ impl Notices {
     /// Takes down what stands above the answer to a question.
     pub(super) fn take(&self, headers: &HeaderMap, question: &Question) {
         let lines = headers.get_all(header::WARNING);
-        let warnings: Vec<String> =
-            lines.iter().filter_map(warning).filter(|text| !repeats(text, question.authorization.as_ref())).collect();
+        let warnings: Vec<String> = lines.iter().filter_map(warning).filter(|text| !repeats(text, question)).collect();
         let quota = Quota::read(headers);
         if warnings.is_empty() && quota.is_none() {
             return;
@@ -148,10 +150,18 @@ fn warning(value: &HeaderValue) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// Whether a text repeats what the registry was shown.
-fn repeats(text: &str, shown: Option<&HeaderValue>) -> bool {
-    let shown = shown.and_then(|shown| shown.to_str().ok()).and_then(|shown| shown.split_once(' '));
-    let Some((_, proof)) = shown else { return false };
+/// Whether a text repeats what the server was shown.
+fn repeats(text: &str, question: &Question) -> bool {
+    let form =
+        question.content.as_ref().and_then(|content| std::str::from_utf8(&content.bytes).ok()).unwrap_or_default();
+    let token = Url::parse(&format!("form:?{form}")).ok().and_then(|form| {
+        form.query_pairs().find(|(name, _)| name == "refresh_token").map(|(_, token)| token.into_owned())
+    });
+    if token.is_some_and(|token| text.contains(&token)) {
+        return true;
+    }
+    let shown = question.authorization.as_ref().and_then(|shown| shown.to_str().ok());
+    let Some((_, proof)) = shown.and_then(|shown| shown.split_once(' ')) else { return false };
     let decoded = base64::engine::general_purpose::STANDARD.decode(proof).ok();
     let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
     let password = decoded.split_once(':').map(|(_, password)| password).filter(|password| !password.is_empty());
@@ -160,7 +170,30 @@ fn repeats(text: &str, shown: Option<&HeaderValue>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::transport::Content, *};
+
+    #[test]
+    fn nothing_that_was_shown_is_told_again() {
+        let Ok(url) = Url::parse("https://registry.example.com/token") else { panic!("no address") };
+        let plain = Question::plain(reqwest::Method::POST, url, None, None, 0);
+        let basic =
+            Question { authorization: Some(HeaderValue::from_static("Basic bWU6cGFzcy13b3Jk")), ..plain.clone() };
+        let bearer = Question { authorization: Some(HeaderValue::from_static("Bearer long-token")), ..plain.clone() };
+        let bytes = b"grant_type=refresh_token&refresh_token=own%2Ftoken".to_vec();
+        let content = Some(Content { media_type: "application/x-www-form-urlencoded".to_owned(), bytes });
+        let form = Question { content, ..plain.clone() };
+        for (text, question, expected) in [
+            ("you are me", &basic, false),
+            ("you said pass-word", &basic, true),
+            ("you said bWU6cGFzcy13b3Jk", &basic, true),
+            ("you said long-token", &bearer, true),
+            ("you said own/token", &form, true),
+            ("you said nothing", &form, false),
+            ("you said long-token", &plain, false),
+        ] {
+            assert_eq!(repeats(text, question), expected, "{text}");
+        }
+    }
 
     #[test]
     fn warnings_are_text_and_nothing_else() {
