@@ -18,6 +18,7 @@
     reason = "scripted servers are small, and read plainly"
 )]
 
+mod built_real;
 mod cli_bad_input;
 mod cli_check;
 mod cli_deploy;
