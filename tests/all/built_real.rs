@@ -1,6 +1,6 @@
 //! What is built here: named for a registry, pushed there by Docker Compose, and locked and promoted from there.
 
-use std::process::Command;
+use std::process::{Command, Output};
 
 use transship::image::Digest;
 
@@ -65,4 +65,43 @@ fn what_is_built_is_pushed_locked_and_promoted_real() {
     run(&["promote", "--to", &live, "--tag", "1.4.2", "--service", "web", "--service", "named", "--yes"]);
     assert_eq!(raw(&format!("{live}/made-web:1.4.2")), locked(&web));
     assert_eq!(raw(&format!("{live}/named:1.4.2")), locked(&named));
+}
+
+#[test]
+fn archives_of_a_real_engine_and_of_skopeo_are_read() {
+    let Some(engines) = Engines::with("archives of images", &["REGISTRY", "DOCKER", "DOCKER_HOST", "SKOPEO"]) else {
+        return;
+    };
+    let image = format!("{}/pause:1", engines.get("REGISTRY"));
+    let shop = Shop::empty();
+    let run = |program: &str, arguments: &[&str]| -> Output {
+        let output = Command::new(program).current_dir(shop.path()).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output
+    };
+    let docker =
+        |arguments: &[&str]| run(engines.get("DOCKER"), &[&["--host", engines.get("DOCKER_HOST")], arguments].concat());
+    docker(&["pull", "--quiet", &image]);
+    docker(&["save", "--output", "saved.tar", &image]);
+    let id = String::from_utf8(docker(&["image", "inspect", "--format", "{{.Id}}", &image]).stdout).unwrap();
+    let (from, to) = (format!("docker://{image}"), format!("oci-archive:copied.tar:{image}"));
+    run(engines.get("SKOPEO"), &["--insecure-policy", "copy", "-q", "--src-tls-verify=false", &from, &to]);
+    let raw = run(engines.get("SKOPEO"), &["inspect", "--raw", &to]).stdout;
+    shop.write("compose.yaml", &format!("services: {{web: {{image: '{image}'}}}}\n"));
+    let locked = |archive: &str| {
+        let prefix = engines.get("REGISTRY");
+        shop.write("transship.yaml", &format!("images: {{sources: [{{prefix: '{prefix}', archive: {archive}}}]}}\n"));
+        let _ = std::fs::remove_file(shop.path().join("transship.lock"));
+        shop.run(["lock", "--offline"]).success();
+        let lock = shop.read("transship.lock");
+        Digest::parse(lock.split("digest: ").nth(1).unwrap().lines().next().unwrap()).unwrap()
+    };
+    // Another's archive has another's manifest; one of an engine has none, and always comes to the same.
+    assert_eq!(locked("copied.tar"), Digest::of(&raw));
+    let saved = locked("saved.tar");
+    let layout = transship::image::Layout::open(&shop.path().join("saved.tar")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&layout.blob(&saved, 1 << 20).unwrap()).unwrap();
+    assert_eq!(manifest["config"]["digest"], id.trim(), "the id of an image is the digest of its configuration");
+    run("gzip", &["-k", "saved.tar"]);
+    assert_eq!(locked("saved.tar.gz"), saved);
 }

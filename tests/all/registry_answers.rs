@@ -373,6 +373,42 @@ async fn only_a_registry_that_somebody_vouches_for_is_spoken_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_goes_in_the_clear_that_began_in_tls() {
+    let open = ScriptedRegistry::start(&images(), honest()).await;
+    let port = open.host().rsplit(':').next().unwrap().to_owned();
+    let ours = Authority::new("ours");
+    let identity = ours.server(&["localhost"]);
+    let directory = tempfile::tempdir().unwrap();
+    let ca = directory.path().join("ca");
+    std::fs::write(&ca, ours.pem()).unwrap();
+    for (headers, status, expected) in [
+        (
+            ("WWW-Authenticate", format!("Bearer realm=\"http://localhost:{port}/token\"")),
+            401,
+            "registry-unsafe: REGISTRY sends us for a token to http://localhost",
+        ),
+        (
+            ("Location", format!("http://localhost:{port}/v2/app/manifests/1")),
+            307,
+            "registry-unsafe: REGISTRY leads to http://localhost",
+        ),
+    ] {
+        let manner = Manner { identity: &identity, clients: None, old: false };
+        let server = TlsServer::start(&manner, move |_, path| match path {
+            "/v2/" => answer(200, &[], b""),
+            _ => answer(status, &[(headers.0, &headers.1)], b""),
+        });
+        let host = format!("localhost:{}", server.port());
+        let prefix = Located::new(host.as_str().into(), Spot::NOWHERE);
+        let kind = SourceKind::Registry { insecure: false, ca: Some(ca.clone()) };
+        let settings = ImageSettings { sources: vec![SourceRule { prefix, kind }], ..ImageSettings::default() };
+        let registries = Registries::new(&settings, inline(&host, "somebody", PASSWORD), patience());
+        assert_eq!(shown(pin_all(&["app:1"], &host, &registries).await), expected);
+    }
+    assert_eq!(open.seen(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_registry_that_wants_a_certificate_is_said_to() {
     let ours = Authority::new("ours");
     let identity = ours.server(&["localhost"]);

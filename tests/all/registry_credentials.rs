@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use base64::Engine as _;
+use futures_util::future::BoxFuture;
 use serde_json::{Value as Json, json};
-use transship::image::{CredentialSources, ImageSettings, Reference, Registries};
+use transship::image::{CredentialHelpers, CredentialSources, HelperFailure, ImageSettings, Reference, Registries};
 use wiremock::ResponseTemplate;
 
 use crate::{
@@ -128,6 +129,36 @@ async fn docker_hub_has_several_names() {
         let registries = Registries::new(&ImageSettings::default(), inline(key, "somebody", "word"), patience());
         assert!(registries.pull_secret(&image, &secrets).await.unwrap().is_none(), "{key}");
     }
+}
+
+/// Notes down what it is asked for.
+#[derive(Default)]
+struct Asked(Mutex<Vec<String>>);
+
+impl CredentialHelpers for Asked {
+    fn get<'a>(&'a self, helper: &'a str, server: &'a str) -> BoxFuture<'a, Result<Vec<u8>, HelperFailure>> {
+        self.0.lock().unwrap().push(format!("{helper} {server}"));
+        Box::pin(async { Ok(br#"{"Username": "somebody", "Secret": "word"}"#.to_vec()) })
+    }
+}
+
+#[tokio::test]
+async fn a_helper_is_asked_once_for_a_registry_by_the_name_docker_has_for_it() {
+    let asked = Arc::new(Asked::default());
+    let text = json!({"credsStore": "store", "credHelpers": {"quay.io": "own", "localhost:5000": ""}});
+    let helpers: Arc<dyn CredentialHelpers> = Arc::clone(&asked) as _;
+    let sources =
+        CredentialSources { inline: Some(text.to_string().into()), helpers: Some(helpers), ..Default::default() };
+    let registries = Registries::new(&ImageSettings::default(), sources, patience());
+    let images = ["nginx", "a/b", "quay.io/a/b", "quay.io/c/d", "localhost:5000/x", "registry.example.com:8443/x"];
+    let images: Vec<Reference> = images.iter().map(|image| Reference::parse(image).unwrap()).collect();
+    let secrets = transship::value::Secrets::default();
+    for _ in 0..2 {
+        assert!(registries.pull_secret(&images, &secrets).await.unwrap().is_some());
+    }
+    let mut asked = asked.0.lock().unwrap().clone();
+    asked.sort();
+    assert_eq!(asked, ["own quay.io", "store https://index.docker.io/v1/", "store registry.example.com:8443"]);
 }
 
 /// A registry with a token server of its own, told by `token` what it gives for a question.
