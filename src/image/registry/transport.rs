@@ -240,16 +240,15 @@ impl Transport {
             .build();
         let mut timeouts = 0;
         loop {
-            let (mut trouble, asked) = {
-                let _place = Self::place(server, deadline).await?;
-                match self.within(server, ca, question, deadline).await {
-                    Ok(answer) if !is_temporary(answer.status) => return Ok(answer),
-                    Ok(answer) => {
-                        let asked = retry_after(&answer);
-                        (Trouble { failure: temporary(server, &answer, asked), again: true }, asked)
-                    }
-                    Err(trouble) => (trouble, None),
+            // Held until a pause is known to all: whoever gets the place next has to heed it.
+            let _place = Self::place(server, deadline).await?;
+            let (mut trouble, asked) = match self.within(server, ca, question, deadline).await {
+                Ok(answer) if !is_temporary(answer.status) => return Ok(answer),
+                Ok(answer) => {
+                    let asked = retry_after(&answer);
+                    (Trouble { failure: temporary(server, &answer, asked), again: true }, asked)
                 }
+                Err(trouble) => (trouble, None),
             };
             // Who does not answer twice will not answer the third time.
             timeouts += usize::from(trouble.failure.code == &codes::TIMED_OUT);
