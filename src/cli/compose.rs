@@ -97,6 +97,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
     } else {
         Fed::Input(Path::new(between))
     };
+    context.tell_of_registries();
     let command = program
         .command(&invocation, fed)
         .map_err(|error| anyhow::Error::new(error).context("the file for Docker Compose cannot be written"))?;

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 
-use super::{Context, Exit, Stop, arguments::Where};
+use super::{Context, Exit, Found, Stop, arguments::Where};
 use crate::{
     compose::{self, join},
+    diagnostic::Findings,
     environment::Selected,
-    image::{self, LockChange, LockChangeKind, PinMode, Pinned, Upstream, compose_files},
+    image::{self, Lock, LockChange, LockChangeKind, PinMode, Pinned, Registries, Resolution, Upstream, compose_files},
     remote::Parts,
     report::{LockDocument, LockEntryView, UpstreamView},
     session::Disk,
@@ -105,12 +106,16 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
     if let Some(first) = environments.first() {
         context.parts(first, &mode);
     }
+    let mut wrong = Findings::new();
     for selected in &environments {
-        let application = context.load(selected).await?;
-        context.judge(Some(selected), application.findings.clone())?;
-        let progress = context.doing("resolving images");
-        let resolution = context.pin_with(selected, &application.project, Some(&lock), &mode, &registries).await?;
-        drop(progress);
+        // What is wrong in one environment hides nothing of the others.
+        let resolution = match resolve(context, selected, &lock, &mode, &registries).await {
+            Ok(resolution) => resolution,
+            Err(error) => {
+                wrong.extend(error.downcast::<Found>()?.0);
+                continue;
+            }
+        };
         used.extend(resolution.pinned.references());
         for change in resolution.changes {
             changes.retain(|earlier| earlier.reference != change.reference);
@@ -118,6 +123,13 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
         }
         lock = resolution.lock;
         pinned.push(resolution.pinned);
+    }
+    if wrong.has_errors() {
+        let mut said = BTreeSet::new();
+        wrong.retain_mut(|finding| {
+            said.insert((finding.message.as_str().to_owned(), context.origins.describe(finding.spot())))
+        });
+        return Err(Found(wrong).into());
     }
     let parts = context.parts.get().map(Parts::used).unwrap_or_default();
     if whole {
@@ -194,6 +206,20 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> anyhow::Res
         context.output.error(&format!("image `{reference}`: {failure}"), failure.help.as_deref());
     }
     Ok(Exit::Failed)
+}
+
+/// The images of one environment, as far as `lock` does not have them already.
+async fn resolve(
+    context: &Context,
+    selected: &Selected,
+    lock: &Lock,
+    mode: &PinMode,
+    registries: &Registries,
+) -> anyhow::Result<Resolution> {
+    let application = context.load(selected).await?;
+    context.judge(Some(selected), application.findings.clone())?;
+    let _progress = context.doing("resolving images");
+    context.pin_with(selected, &application.project, Some(lock), mode, registries).await
 }
 
 fn upstream_entry(moved: Upstream) -> UpstreamView {

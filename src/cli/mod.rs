@@ -28,7 +28,7 @@ use std::{
     ffi::OsString,
     io,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -46,6 +46,7 @@ use self::{
 };
 use crate::{
     environment::{Flags, Known, Selected, find, select},
+    image::Registries,
     platform::Failure,
     remote::Parts,
     report::{self, ErrorDocument},
@@ -85,6 +86,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
         origins: Origins::new(),
         concealed: Arc::new(Secrets::default()),
         parts: OnceLock::new(),
+        asked: Mutex::default(),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
@@ -94,8 +96,12 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
         }
     };
     let exit = runtime.block_on(async {
-        let work =
-            async { dispatch(&context, arguments.command).await.unwrap_or_else(|error| context.explain_error(&error)) };
+        let work = async {
+            let exit = dispatch(&context, arguments.command).await;
+            let exit = exit.unwrap_or_else(|error| context.explain_error(&error));
+            context.tell_of_registries();
+            exit
+        };
         tokio::pin!(work);
         let signal = tokio::select! {
             exit = &mut work => return exit,
@@ -192,6 +198,8 @@ struct Context {
     concealed: Arc<Secrets>,
     /// What the application has in repositories and registries.
     parts: OnceLock<Parts>,
+    /// The registries that are asked in this run.
+    asked: Mutex<Vec<Registries>>,
 }
 
 impl Context {

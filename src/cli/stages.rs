@@ -1,16 +1,20 @@
 //! The stages that most commands go through, each told to whoever watches.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::{Arc, PoisonError},
+};
 
 use super::{Context, Found, Stop};
 use crate::{
-    compose::{self, Files, join, model::Project},
+    compose::{self, Files, join, model::Project, units},
     diagnostic::Findings,
     engine,
     environment::{EngineName, Known, Selected},
     image::{
         self, Additional, CredentialSources, HelperProcesses, ImagePolicy, ImageSettings, Lock, Patience, PinMode,
-        Platform, Registries, Resolution, SourceKind, SourceRule,
+        Platform, Quota, Registries, Resolution, SourceKind, SourceRule,
     },
     remote::{PartSettings, Parts},
     session::Disk,
@@ -200,8 +204,39 @@ impl Context {
         let variable = |name: &str| self.session.variable(name).map(str::to_owned);
         let home = self.session.variable("HOME").map(Path::new);
         let mut credentials = CredentialSources::usual(variable, home);
-        credentials.helpers = Some(Arc::new(HelperProcesses::default()));
-        Registries::new(&self.image_settings(selected), credentials, Patience::default())
+        credentials.helpers = Some(Arc::new(self.helpers()));
+        let registries = Registries::new(&self.image_settings(selected), credentials, Patience::default());
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(registries.clone());
+        registries
+    }
+
+    fn helpers(&self) -> HelperProcesses {
+        let Some(text) = self.session.variable("TRANSSHIP_HELPER_TIMEOUT") else { return HelperProcesses::default() };
+        if let Some(within) = units::time(text).filter(|time| !time.is_zero()) {
+            return HelperProcesses { within };
+        }
+        let words = format!("warning: TRANSSHIP_HELPER_TIMEOUT: `{text}` is no time as `30s` is; 20s counts");
+        self.output.note(&words);
+        HelperProcesses::default()
+    }
+
+    /// Says, once for each registry, what it told beside its answers.
+    pub(super) fn tell_of_registries(&self) {
+        let asked = std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut told: BTreeMap<String, (BTreeSet<String>, Option<Quota>)> = BTreeMap::new();
+        for notice in asked.iter().flat_map(Registries::notices) {
+            let (warnings, quota) = told.entry(notice.registry).or_default();
+            warnings.extend(notice.warnings);
+            *quota = [*quota, notice.quota].into_iter().flatten().min_by_key(|quota| quota.remaining);
+        }
+        for (registry, (warnings, quota)) in told {
+            for text in warnings {
+                self.output.note(self.concealed.scrub(&format!("warning: {registry} says: {text}")).as_str());
+            }
+            if let Some(quota) = quota.filter(|quota| quota.is_low() || self.global.verbose > 0) {
+                self.output.note(&format!("note: {registry}: {quota} requests{} are left", quota.within()));
+            }
+        }
     }
 
     /// The Docker Engine that an environment runs on, or the one that Docker's own commands would use here.

@@ -111,19 +111,56 @@ impl Error {
     }
 }
 
+/// The engine wants a certificate, and there is none.
+pub(super) const NO_CERTIFICATE: &str =
+    "it wants a certificate; cert.pem and key.pem belong into DOCKER_CERT_PATH, or into the Docker context";
+/// The engine does not accept the one it was shown.
+pub(super) const NOT_ACCEPTED: &str =
+    "it does not accept our certificate; check cert.pem and key.pem in DOCKER_CERT_PATH, or in the Docker context";
+/// The engine ends the connection, and its reason did not arrive.
+pub(super) const ENDED: &str = "it ends the connection, as one does that does not accept our certificate; check cert.pem \
+     and key.pem in DOCKER_CERT_PATH, or in the Docker context";
+/// The engine speaks TLS, and was spoken to without.
+pub(super) const WANTS_TLS: &str = "it speaks TLS alone; set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or use a context";
+
+/// Why no secure connection comes about.
+fn insecure(error: &rustls::Error) -> &'static str {
+    use rustls::AlertDescription as Alert;
+    match error {
+        rustls::Error::InvalidCertificate(_) => {
+            "its certificate is not accepted; check ca.pem in DOCKER_CERT_PATH, or in the Docker context"
+        }
+        rustls::Error::AlertReceived(Alert::CertificateRequired) => NO_CERTIFICATE,
+        rustls::Error::AlertReceived(
+            Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+            | Alert::DecryptError,
+        ) => NOT_ACCEPTED,
+        rustls::Error::InvalidMessage(_) => "it does not speak TLS; check its port, or unset DOCKER_TLS_VERIFY",
+        _ => "no secure connection comes about; check the certificates in DOCKER_CERT_PATH, or in the Docker context",
+    }
+}
+
 /// Why nothing came of an exchange.
 pub(super) fn broken(place: &str, within: Duration, error: &reqwest::Error) -> Error {
     let place: Box<str> = place.into();
     if error.is_timeout() {
         return Error::TimedOut { place, after: within };
     }
+    // What an engine thinks of a certificate it tells after the connection has come about.
+    if let Some(tls) = chain(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
+        return Error::Unreachable { place, reason: insecure(tls) };
+    }
     if !error.is_connect() {
         return Error::Broken { place, reason: "broke off in the middle of an answer" };
     }
     let kind = chain(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind).last();
-    let tls = chain(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()).is_some();
     let reason = match kind {
-        _ if tls => "no secure connection comes about; check the certificates in DOCKER_CERT_PATH",
         Some(io::ErrorKind::NotFound) => "there is no such socket",
         Some(io::ErrorKind::PermissionDenied) => "this user may not open its socket",
         Some(io::ErrorKind::ConnectionRefused) => "nothing listens there",

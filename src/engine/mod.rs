@@ -125,8 +125,10 @@ impl Engine {
                 format!("https://{authority}{prefix}")
             }
         };
-        let unusable =
-            || Error::address(format!("no connection to {} can be made", address.shown), "check the address");
+        let unusable = || {
+            let help = "check the address, and whether key.pem belongs to cert.pem where it is spoken to in TLS";
+            Error::address(format!("no connection to {} can be made", address.shown), help)
+        };
         let base = Url::parse(&base).map_err(|_| unusable())?;
         let client = builder.build().map_err(|_| unusable())?;
         Ok(Self { inner: Arc::new(Inner { address, client, base, version: OnceCell::new() }), patience })
@@ -251,7 +253,8 @@ impl Engine {
 
     /// The version that both sides speak.
     async fn negotiate(&self) -> Result<Version, Error> {
-        let response = self.exchange("/_ping", Request::new(Method::GET, "/_ping", &[])).await?;
+        let response = self.exchange("/_ping", Request::new(Method::GET, "/_ping", &[])).await;
+        let response = response.map_err(|error| self.greeted(error))?;
         let told = response.headers().get("api-version").and_then(|value| value.to_str().ok());
         let newest = told.and_then(Version::parse).ok_or_else(|| self.broken("does not answer as one"))?;
         if newest < OLDEST {
@@ -262,6 +265,21 @@ impl Engine {
             });
         }
         Ok(newest.min(NEWEST))
+    }
+
+    /// What a failure of the first exchange says of how the engine wants to be spoken to.
+    fn greeted(&self, error: Error) -> Error {
+        let Way::Tcp { tls, .. } = &self.inner.address.way else { return error };
+        let bare = tls.as_ref().is_some_and(|tls| tls.certificate.is_none());
+        let reason = match &error {
+            Error::Unreachable { reason: error::NOT_ACCEPTED, .. } if bare => error::NO_CERTIFICATE,
+            // An engine that ends the connection may be too fast for its reason to arrive.
+            Error::Broken { .. } if bare => error::NO_CERTIFICATE,
+            Error::Broken { .. } if tls.is_some() => error::ENDED,
+            Error::Refused { status: 400, .. } if tls.is_none() => error::WANTS_TLS,
+            _ => return error,
+        };
+        Error::Unreachable { place: self.place().into(), reason }
     }
 
     async fn read(&self, mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, Error> {
@@ -424,14 +442,18 @@ fn secured(mut builder: reqwest::ClientBuilder, tls: &Tls) -> Result<reqwest::Cl
         let certificates = certificates.filter(|certificates| !certificates.is_empty());
         builder = builder.tls_certs_only(certificates.ok_or_else(|| unreadable(path, "not readable as PEM"))?);
     }
-    if let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) {
-        let mut pem = read(certificate)?;
-        pem.push(b'\n');
-        pem.extend(read(key)?);
-        let identity = reqwest::Identity::from_pem(&pem).map_err(|_| unreadable(key, "not readable as PEM"))?;
-        builder = builder.identity(identity);
+    match (&tls.certificate, &tls.key) {
+        (Some(certificate), Some(key)) => {
+            let mut pem = read(certificate)?;
+            pem.push(b'\n');
+            pem.extend(read(key)?);
+            let identity = reqwest::Identity::from_pem(&pem).map_err(|_| unreadable(key, "not readable as PEM"))?;
+            Ok(builder.identity(identity))
+        }
+        (Some(certificate), None) => Err(unreadable(certificate, "there is no key.pem beside it")),
+        (None, Some(key)) => Err(unreadable(key, "there is no cert.pem beside it")),
+        (None, None) => Ok(builder),
     }
-    Ok(builder)
 }
 
 /// The name that the Docker CLI has for the directory of a context.

@@ -99,7 +99,8 @@ codes! {
     /// Credentials that cannot be read.
     CREDENTIALS = "registry-credentials", "the credentials for the registry cannot be read",
         "A file with registry credentials is damaged, or a credential helper is missing, failed or did not answer. \
-         Repair it, or log in again; nothing is tried without credentials where some are configured.";
+         Repair it, or log in again; nothing is tried without credentials where some are configured. A helper has 20 \
+         seconds; `TRANSSHIP_HELPER_TIMEOUT=1m` gives it another time, and then it is ended with all that it started.";
     /// A lock that cannot be read.
     LOCK = "lock-broken", "the lock is damaged",
         "`transship.lock` holds something that transship never writes there. Take it back from version control; after \

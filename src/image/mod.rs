@@ -41,7 +41,9 @@ pub use pinned::{Pinned, PinnedImage};
 pub use platform::Platform;
 pub use qualify::qualify;
 pub use reference::{ParseReferenceError, Reference};
-pub use registry::{CredentialHelpers, CredentialSources, HelperFailure, HelperProcesses, Patience, Registries};
+pub use registry::{
+    CredentialHelpers, CredentialSources, HelperFailure, HelperProcesses, Notice, Patience, Quota, Registries,
+};
 pub use settings::{ImagePolicy, ImageSettings, SourceKind, SourceRule};
 pub use upstream::{Upstream, upstream};
 pub use uses::Additional;

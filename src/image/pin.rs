@@ -9,8 +9,8 @@ use futures_util::{StreamExt as _, stream};
 use indexmap::IndexMap;
 
 use super::{
-    Additional, Digest, Failure, ImageSettings, Kind, Lock, LockedImage, Pinned, PinnedImage, Platform, Reference,
-    Registries, codes,
+    Additional, Digest, Failure, ImageSettings, Kind, Lock, LockedImage, ParseReferenceError, Pinned, PinnedImage,
+    Platform, Reference, Registries, codes,
     source::{Opened, Source, Wanted, is_complete, knows_users},
     uses::{self, Use},
 };
@@ -169,7 +169,12 @@ fn images<'a>(uses: &'a [Use], request: Request<'_>, findings: &mut Findings) ->
     let mut images: IndexMap<Box<str>, Image<'a>> = IndexMap::new();
     let mut refused: IndexMap<Box<str>, (Failure, Vec<&Use>)> = IndexMap::new();
     for one in uses {
-        let reference = Reference::parse(&one.written).map_err(|error| {
+        // What engines take for the id of an image, and what reads as the tag of a repository `sha256`.
+        let named = match Digest::parse(&one.written) {
+            Ok(_) => Err(ParseReferenceError::Identifier),
+            Err(_) => Reference::parse(&one.written),
+        };
+        let reference = named.map_err(|error| {
             Failure::new(&codes::REFERENCE, error.to_string()).help("write it as `registry/repository:tag`")
         });
         let reference = reference.and_then(|reference| {

@@ -49,9 +49,11 @@ fn a_registry_that_is_down_leaves_the_lock_as_it_is() {
         "compose.production.yaml",
         &format!("services:\n  web: {{image: '{nobody}/web:1'}}\n  api: {{image: '{nobody}/api:1'}}\n"),
     );
+    // What is wrong in one environment does not hide what is wrong in another.
+    shop.write("compose.staging.yaml", &format!("services:\n  worker: {{image: '{nobody}/worker:1'}}\n"));
     let output = shop.run(["lock"]).code(1).stdout_eq("").get_output().clone();
     let told = String::from_utf8(output.stderr).unwrap().replace(&nobody, "REGISTRY");
-    assert_eq!(told.matches("error[registry-unreachable]").count(), 2, "{told}");
+    assert_eq!(told.matches("error[registry-unreachable]").count(), 3, "{told}");
     assert!(told.contains("nothing listens at REGISTRY"), "{told}");
     assert_eq!(shop.read("transship.lock"), before);
 }
@@ -249,4 +251,132 @@ fn a_user_by_name_runs_by_number_on_a_cluster() {
     let output = shop.run(["render", "--to", "kubernetes"]).get_output().clone();
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("`nobody` is not a number"), "{told}");
+}
+
+/// A layout that has an image in this form, and an application of two services with it and another.
+fn two_images(shop: &Shop, user: &str) -> String {
+    let layout = &mut ImageLayout::default();
+    let app = layout.image("registry.example.com/app:1", &["linux/amd64"], &serde_json::json!({"User": user}));
+    layout.image("registry.example.com/other:1", &["linux/amd64"], &serde_json::json!({"User": user}));
+    layout.write(&shop.path().join("images"));
+    shop.write("transship.yaml", "images: {sources: [{prefix: registry.example.com, layout: images}]}\n");
+    let image = |name: &str| format!("{{image: 'registry.example.com/{name}:1'}}");
+    shop.write("compose.yaml", &format!("services: {{app: {}, other: {}}}\n", image("app"), image("other")));
+    app.to_string()
+}
+
+#[test]
+fn what_is_locked_stays_until_somebody_updates_it() {
+    let shop = Shop::empty();
+    let before = two_images(&shop, "1");
+    shop.run(["lock"]).success();
+    let lock = shop.read("transship.lock");
+    let after = two_images(&shop, "2");
+    for arguments in [&["lock"][..], &["lock", "--check"], &["lock", "--offline"]] {
+        let run = shop.command(env!("CARGO_BIN_EXE_transship")).args(arguments).assert();
+        run.success().stdout_eq("transship.lock: 2 images, unchanged\n");
+        assert_eq!(shop.read("transship.lock"), lock, "{arguments:?}");
+    }
+    shop.run(["lock", "--update", "--service", "app"])
+        .success()
+        .stdout_eq(format!("~ registry.example.com/app:1 {before} → {after}\ntransship.lock: 2 images, written\n"));
+    let updated = shop.read("transship.lock");
+    assert_eq!(updated.matches(&after).count(), 1);
+    let same = |text: &str| text.split("registry.example.com/other:1").nth(1).unwrap().to_owned();
+    assert_eq!(same(&updated), same(&lock), "the other stays");
+    shop.run(["lock", "--update", "--service", "app"]).success().stdout_eq("transship.lock: 2 images, unchanged\n");
+    let document = shop.document("lock", ["lock", "--update", "--format", "json"]);
+    assert_eq!(document["changes"].as_array().map(Vec::len), Some(1), "{document:#}");
+    assert_eq!(document["changes"][0]["change"], "moved");
+}
+
+#[test]
+fn without_a_network_nobody_is_asked_and_a_check_writes_nothing() {
+    let shop = Shop::empty();
+    two_images(&shop, "1");
+    shop.run(["lock", "--check"]).code(1).stderr_eq(str![[r"
+error: transship.lock is not up to date
+  = help: run `transship lock` and keep the result under version control
+
+"]]);
+    assert!(!shop.path().join("transship.lock").exists());
+    shop.run(["lock"]).success();
+    let lock = shop.read("transship.lock");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = nobody.local_addr().unwrap().to_string();
+    shop.edit("compose.yaml", "registry.example.com/other:1", &format!("{host}/other:1"));
+    let told = shop.run(["lock", "--offline"]).code(1).get_output().stderr.clone();
+    let told = String::from_utf8(told).unwrap();
+    assert!(
+        told.starts_with("error[image-not-locked]") && told.contains("without network no registry is asked"),
+        "{told}"
+    );
+    nobody.set_nonblocking(true).unwrap();
+    assert!(nobody.accept().is_err(), "somebody was asked");
+    assert_eq!(shop.read("transship.lock"), lock);
+}
+
+#[test]
+fn one_image_that_is_missing_leaves_lock_and_target_as_they_are() {
+    let shop = Shop::copy();
+    shop.run(["apply", "demo", "--yes"]).success();
+    let (lock, before) = (shop.read("transship.lock"), files(&shop.path().join("deploy")));
+    assert!(!before.is_empty());
+    shop.edit("compose.yaml", "${DATABASE_IMAGE:-postgres:17}", "postgres:none");
+    shop.edit("compose.yaml", "${CACHE_IMAGE:-redis:8}", "redis:none");
+    for arguments in [&["lock"][..], &["plan", "demo"], &["apply", "demo", "--yes"]] {
+        let output =
+            shop.command(env!("CARGO_BIN_EXE_transship")).args(arguments).assert().code(1).get_output().clone();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(told.matches("error[image-not-found]").count(), 2, "{arguments:?}: {told}");
+        assert_eq!(shop.read("transship.lock"), lock, "{arguments:?}");
+        assert_eq!(files(&shop.path().join("deploy")), before, "{arguments:?}");
+    }
+}
+
+/// All files below a directory, with their contents.
+fn files(directory: &std::path::Path) -> std::collections::BTreeMap<std::path::PathBuf, Vec<u8>> {
+    let mut all = std::collections::BTreeMap::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(files(&path));
+        } else {
+            all.insert(path.clone(), std::fs::read(&path).unwrap());
+        }
+    }
+    all
+}
+
+#[test]
+fn a_merged_file_has_secrets_and_build_options_only_when_asked() {
+    let shop = Shop::empty();
+    two_images(&shop, "1");
+    shop.write(".env", "DB_PASSWORD=of-nobody\n");
+    shop.write("web/Dockerfile", "FROM scratch\n");
+    shop.write(
+        "compose.yaml",
+        "\
+name: shop
+services:
+  web:
+    image: registry.example.com/app:1
+    build: {context: ./web, args: {TOKEN: '${DB_PASSWORD}'}}
+    environment: {PASSWORD: '${DB_PASSWORD}'}
+",
+    );
+    let merged = |flags: &[&str]| {
+        let command = shop.command(env!("CARGO_BIN_EXE_transship")).args(["lock", "--merged-file", "out/merged.yml"]);
+        command.args(flags).assert().success();
+        shop.read("out/merged.yml")
+    };
+    let plain = merged(&[]);
+    assert!(!plain.contains("of-nobody") && !plain.contains("build:"), "{plain}");
+    assert!(plain.contains("PASSWORD: ${DB_PASSWORD}"), "{plain}");
+    let built = merged(&["--with-build"]);
+    assert!(!built.contains("of-nobody"), "{built}");
+    assert!(built.contains("context: ../web") && built.contains("TOKEN: ${DB_PASSWORD}"), "{built}");
+    let whole = merged(&["--with-secrets", "--with-build"]);
+    assert!(whole.contains("PASSWORD: of-nobody") && whole.contains("TOKEN: of-nobody"), "{whole}");
+    assert!(whole.contains("image: registry.example.com/app@sha256:"), "{whole}");
 }

@@ -97,6 +97,26 @@ async fn what_was_never_pushed_is_its_id_and_runs_on_one_host_alone() {
 }
 
 #[tokio::test]
+async fn the_id_of_an_image_is_no_name() {
+    // As engines read it; read as a reference it would be a tag of a repository `sha256`.
+    let bare = ID.trim_start_matches("sha256:");
+    for (id, settings) in [
+        (ID, ImageSettings::default()),
+        (ID, settings("127.0.0.1:1", "docker.io", true)),
+        (bare, ImageSettings::default()),
+    ] {
+        let told = pin_one(&app(id), &settings, None, PinMode::Missing).await.map(|_| ()).unwrap_err();
+        assert_eq!(
+            told,
+            format!(
+                "compose.yaml:1:25: image-reference: image `{id}`: it is an image id, and no registry knows those\n  \
+                 help: write it as `registry/repository:tag`\n"
+            )
+        );
+    }
+}
+
+#[tokio::test]
 async fn what_was_pushed_has_the_digest_of_its_repository() {
     let images = Images::default().with("app", "1", &["linux/amd64", "linux/arm64"], &json!({}));
     let registry = ScriptedRegistry::start(&images, Box::new(|_, _| None)).await;

@@ -18,11 +18,13 @@
     reason = "scripted servers are small, and read plainly"
 )]
 
+mod built_real;
 mod cli_bad_input;
 mod cli_check;
 mod cli_deploy;
 mod cli_environment;
 mod cli_lock;
+mod cli_promote;
 mod cli_support;
 mod cli_usage;
 mod cluster;
@@ -34,9 +36,11 @@ mod config_messages;
 mod config_modes;
 mod conformance;
 mod coverage;
+mod credential_helper;
 mod cut;
 mod engine;
 mod engine_real;
+mod engine_tls;
 mod fixtures;
 mod frozen;
 mod host;
@@ -48,7 +52,10 @@ mod marathon_real;
 mod marathon_server;
 mod promote;
 mod readme;
+mod reference_real;
 mod registry;
+mod registry_answers;
+mod registry_credentials;
 mod registry_real;
 mod remote;
 mod remote_artifact;

@@ -155,6 +155,29 @@ async fn a_registry_that_keeps_something_else_is_found_out() {
 }
 
 #[tokio::test]
+async fn an_upload_goes_nowhere_it_must_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let (images, _) = layout(directory.path());
+    for (location, expected) in [
+        ("http://169.254.169.254/latest/meta-data", "REGISTRY leads an upload to http://169.254.169.254"),
+        ("ftp://127.0.0.1/x", "REGISTRY leads an upload to ftp://127.0.0.1"),
+        ("", "REGISTRY does not say where an upload goes"),
+    ] {
+        let registry = WritableRegistry::start(Box::new(move |request| {
+            let begins = request.method.as_str() == "POST" && request.url.path().ends_with("/blobs/uploads/");
+            let answer = ResponseTemplate::new(202);
+            begins.then(|| if location.is_empty() { answer } else { answer.insert_header("Location", location) })
+        }))
+        .await;
+        let to = format!("{}/live", registry.host());
+        let failures = promote(&images[..1], &to, &["1"], &settings(directory.path())).await.unwrap_err();
+        assert_eq!(failures[0].to_string().replace(&registry.host(), "REGISTRY"), expected);
+        assert_eq!((registry.count("PATCH"), registry.count("PUT")), (0, 0), "{location}");
+        assert_eq!(registry.tag("live/web", "1"), None);
+    }
+}
+
+#[tokio::test]
 async fn names_that_cannot_be_are_all_said_before_anything_is_asked() {
     let digest = Digest::of(b"1");
     let image = |text: &str, digest: &Digest| (Reference::parse(text).unwrap(), digest.clone());

@@ -19,17 +19,17 @@ use crate::{
     support::scripted_registry::{Images, Rule, ScriptedRegistry, header},
 };
 
-const BOTH: &[&str] = &["linux/amd64", "linux/arm64"];
+pub(crate) const BOTH: &[&str] = &["linux/amd64", "linux/arm64"];
 
-fn images() -> Images {
+pub(crate) fn images() -> Images {
     Images::default().with("app", "1", BOTH, &json!({"User": "10001", "ExposedPorts": {"8080/tcp": {}}}))
 }
 
-fn honest() -> Rule {
+pub(crate) fn honest() -> Rule {
     Box::new(|_, _| None)
 }
 
-fn patience() -> Patience {
+pub(crate) fn patience() -> Patience {
     Patience {
         attempt: Duration::from_millis(400),
         deadline: Duration::from_secs(10),
@@ -40,7 +40,7 @@ fn patience() -> Patience {
     }
 }
 
-fn inline(host: &str, user: &str, password: &str) -> CredentialSources {
+pub(crate) fn inline(host: &str, user: &str, password: &str) -> CredentialSources {
     use base64::Engine as _;
     let auth = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
     let text = json!({"auths": {host: {"auth": auth}}}).to_string();
@@ -48,7 +48,7 @@ fn inline(host: &str, user: &str, password: &str) -> CredentialSources {
 }
 
 /// Pins one service per image; what went wrong has the registry's address taken out.
-async fn pin_all(images: &[&str], host: &str, registries: &Registries) -> Result<Resolution, String> {
+pub(crate) async fn pin_all(images: &[&str], host: &str, registries: &Registries) -> Result<Resolution, String> {
     let services: Vec<String> =
         images.iter().enumerate().map(|(n, image)| format!("  s{n}:\n    image: '{host}/{image}'\n")).collect();
     let services = services.concat();
@@ -66,19 +66,19 @@ async fn pin_all(images: &[&str], host: &str, registries: &Registries) -> Result
     pin(request).await.map_err(|findings| told(&findings, &project.origins).replace(host, "REGISTRY"))
 }
 
-async fn pin_one(registry: &ScriptedRegistry, credentials: CredentialSources) -> Result<Resolution, String> {
+pub(crate) async fn pin_one(registry: &ScriptedRegistry, credentials: CredentialSources) -> Result<Resolution, String> {
     let registries = Registries::new(&ImageSettings::default(), credentials, patience());
     pin_all(&["app:1"], &registry.host(), &registries).await
 }
 
 /// What the one image is pinned to, or the first line of what went wrong after its place, and the help.
-async fn outcome(rule: Rule) -> (String, Vec<String>) {
+pub(crate) async fn outcome(rule: Rule) -> (String, Vec<String>) {
     let registry = ScriptedRegistry::start(&images(), rule).await;
     let outcome = shown(pin_one(&registry, CredentialSources::default()).await);
     (outcome, registry.seen())
 }
 
-fn shown(result: Result<Resolution, String>) -> String {
+pub(crate) fn shown(result: Result<Resolution, String>) -> String {
     match result {
         Ok(resolution) => {
             let digest = resolution.lock.images.values().next().unwrap().digest.value.to_string();
@@ -91,7 +91,7 @@ fn shown(result: Result<Resolution, String>) -> String {
     }
 }
 
-fn count(seen: &[String], method: &str) -> usize {
+pub(crate) fn count(seen: &[String], method: &str) -> usize {
     seen.iter().filter(|call| call.starts_with(method)).count()
 }
 
@@ -136,7 +136,9 @@ compose.yaml:7:12: image-not-found: image `REGISTRY/other:1`: REGISTRY has no `1
 }
 
 /// A rule for the manifest of the tag.
-fn at_tag(rule: impl Fn(&wiremock::Request, usize) -> Option<ResponseTemplate> + Send + Sync + 'static) -> Rule {
+pub(crate) fn at_tag(
+    rule: impl Fn(&wiremock::Request, usize) -> Option<ResponseTemplate> + Send + Sync + 'static,
+) -> Rule {
     Box::new(
         move |request, before| {
             if request.url.path().ends_with("/manifests/1") { rule(request, before) } else { None }
@@ -166,7 +168,9 @@ async fn heads_that_say_too_little_are_followed_by_a_get() {
                 .insert_header("Docker-Content-Digest", digest.as_str())
                 .set_body_raw("", "application/octet-stream"),
         ),
+        ("no media type", ResponseTemplate::new(200).insert_header("Docker-Content-Digest", digest.as_str())),
         ("method not allowed", ResponseTemplate::new(405)),
+        ("not implemented", ResponseTemplate::new(501)),
         ("not found for HEAD alone", ResponseTemplate::new(404)),
         ("forbidden for HEAD alone", ResponseTemplate::new(403)),
     ] {
@@ -224,6 +228,19 @@ async fn what_a_registry_does_wrong_is_named_and_nothing_of_it_used() {
             "image-manifest: its manifest cannot be used: it is of schema 1, which engines no longer run",
         ),
         (
+            "a media type that is not the manifest's own",
+            at_tag(move |request, _| {
+                let body = json!({"schemaVersion": 2, "mediaType": index, "manifests": []}).to_string();
+                let other = "application/vnd.docker.distribution.manifest.v2+json";
+                Some(if request.method.as_str() == "HEAD" {
+                    ResponseTemplate::new(405)
+                } else {
+                    ResponseTemplate::new(200).set_body_raw(body, other)
+                })
+            }),
+            "image-manifest: its manifest cannot be used: its media type is not the one it was sent with",
+        ),
+        (
             "a web page",
             at_tag(|_, _| Some(ResponseTemplate::new(200).set_body_raw("<html>login</html>", "text/html"))),
             "image-manifest: its manifest cannot be used: it is not JSON",
@@ -234,6 +251,22 @@ async fn what_a_registry_does_wrong_is_named_and_nothing_of_it_used() {
                 Some(ResponseTemplate::new(200).set_body_raw(vec![b' '; 5 * 1024 * 1024], "text/plain"))
             }),
             "image-manifest: REGISTRY sends more than 4194304 bytes",
+        ),
+        (
+            "a configuration that is too large",
+            Box::new(|request, _| {
+                let blob = request.url.path().contains("/blobs/");
+                blob.then(|| ResponseTemplate::new(200).set_body_bytes(vec![b' '; 9 * 1024 * 1024]))
+            }),
+            "image-manifest: REGISTRY sends more than 8388608 bytes",
+        ),
+        (
+            "a configuration that is another",
+            Box::new(|request, _| {
+                let blob = request.url.path().contains("/blobs/");
+                blob.then(|| ResponseTemplate::new(200).set_body_bytes(b"{}".to_vec()))
+            }),
+            "image-digest-mismatch: what REGISTRY sends is not CONFIGURATION",
         ),
         (
             "compressed although asked not to",
@@ -283,13 +316,24 @@ async fn what_a_registry_does_wrong_is_named_and_nothing_of_it_used() {
         ),
     ];
     for (name, rule, expected) in rows {
-        let (result, _) = outcome(rule).await;
-        assert_eq!(result.replace(images().digest().as_str(), "DIGEST"), expected, "{name}");
+        let (result, seen) = outcome(rule).await;
+        let result = result.replace(images().digest().as_str(), "DIGEST");
+        let blob = seen.iter().rev().find_map(|call| call.split_once("/blobs/")).map_or("none", |(_, digest)| digest);
+        assert_eq!(result.replace(blob, "CONFIGURATION"), expected, "{name}");
+        // What fails for all methods is not asked once more by one that costs quota.
+        if name.starts_with("500") {
+            assert_eq!((count(&seen, "HEAD"), count(&seen, "GET")), (3, 0), "{name}: {seen:?}");
+        }
     }
 }
 
 #[tokio::test]
 async fn what_passes_is_asked_again() {
+    for status in [408, 429, 499, 500, 502, 503, 504, 522] {
+        let (result, seen) =
+            outcome(at_tag(move |_, before| (before == 0).then(|| ResponseTemplate::new(status)))).await;
+        assert_eq!((result.as_str(), count(&seen, "HEAD")), ("pinned", 2), "{status}");
+    }
     let (result, seen) = outcome(at_tag(|_, before| (before < 2).then(|| ResponseTemplate::new(503)))).await;
     assert_eq!((result.as_str(), count(&seen, "HEAD")), ("pinned", 3));
     let (result, seen) = outcome(at_tag(|_, before| {
@@ -385,9 +429,9 @@ async fn an_answer_that_breaks_off_is_asked_for_again() {
     assert_eq!(served.await.unwrap(), 3);
 }
 
-const PASSWORD: &str = "pass-word-of-nobody";
+pub(crate) const PASSWORD: &str = "pass-word-of-nobody";
 
-fn basic_rule() -> Rule {
+pub(crate) fn basic_rule() -> Rule {
     use base64::Engine as _;
     let right = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("somebody:{PASSWORD}")));
     Box::new(move |request, _| {
@@ -588,8 +632,8 @@ async fn credential_helpers_come_before_what_the_file_keeps() {
         ),
         (
             "hangs",
-            Err(HelperFailure::TimedOut),
-            "registry-credentials: docker-credential-desktop: it did not answer in time",
+            Err(HelperFailure::TimedOut(Duration::from_secs(20))),
+            "registry-credentials: docker-credential-desktop: it did not answer within 20s",
         ),
         (
             "prints something else",

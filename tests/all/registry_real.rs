@@ -177,11 +177,19 @@ async fn real_registries_are_locked_from_and_promoted_between() {
         let options = ["copy", "-q", "--all", "--src-tls-verify=false", "--src-creds", &login, &image, &copy];
         run(&directory, "skopeo", &options);
     }
-    // What was promoted can be locked from there.
+    // What was promoted can be locked from there, and goes on from there inside of the same registry, where nothing is
+    // sent: a token for that opens both repositories.
     for host in [&secure.host, &token.host] {
         shop.write("compose.yaml", &format!("services:\n  web:\n    image: {host}/live/web:latest\n"));
         shop.run(["lock"]).success();
         assert!(shop.read("transship.lock").contains(digest));
+        let to = format!("{host}/again");
+        let output = shop.run(["promote", "--to", &to, "--tag", "2", "--yes"]).success().get_output().stdout.clone();
+        let told = String::from_utf8(output).unwrap();
+        assert!(told.contains("blobs 0 (0 bytes); mounted: ") && !told.contains("mounted: 0"), "{told}");
+        let image = format!("docker://{to}/web:2");
+        let raw = run(&directory, "skopeo", &["inspect", "--raw", "--tls-verify=false", "--creds", &login, &image]);
+        assert_eq!(transship::image::Digest::of(&raw).as_str(), digest, "{host}");
     }
 }
 

@@ -5,7 +5,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 state=${TRANSSHIP_ENGINES:-/var/tmp/transship-engines}
 run=$state/run
 bin=$state/bin
+# Each directory has its own: `up` and `down` remove what is there.
 volatile=/run/transship
+[ "$state" = /var/tmp/transship-engines ] || volatile+=-$(realpath -m "$state" | sha256sum | cut -c1-8)
 environment=$state/environment
 
 say() { printf 'engines: %s\n' "$*" >&2; }

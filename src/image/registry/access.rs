@@ -27,6 +27,8 @@ const USUAL_LIFE: u64 = 60;
 #[derive(Default)]
 pub(super) struct Access {
     challenge: Mutex<Option<Demand>>,
+    /// The identity token that took the place of the one that is kept, in this run.
+    renewed: Mutex<Option<Box<str>>>,
     tokens: tokio::sync::Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<Token>>>>>,
 }
 
@@ -121,7 +123,8 @@ impl Access {
                         None => usual.to_owned(),
                     },
                 };
-                let asking = Asking { realm: &realm, service: service.as_deref(), scope: &scope, name };
+                let (service, renewed) = (service.as_deref(), &self.renewed);
+                let asking = Asking { realm: &realm, service, scope: &scope, name, renewed };
                 let fetched = asking.fetch(credential, server).await?;
                 let header = fetched.header.clone();
                 *token = Some(fetched);
@@ -136,13 +139,15 @@ struct Asking<'a> {
     service: Option<&'a str>,
     scope: &'a str,
     name: &'a str,
+    renewed: &'a Mutex<Option<Box<str>>>,
 }
 
 impl Asking<'_> {
     async fn fetch(&self, credential: Option<&Credential>, server: &impl TokenServer) -> Result<Token, Failure> {
         let answer = match credential.map(|credential| &credential.proof) {
             Some(Proof::Identity(token)) => {
-                let answer = server.ask(self.refresh(token)).await?;
+                let renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let answer = server.ask(self.refresh(&renewed.unwrap_or_else(|| token.clone()))).await?;
                 // A server without this flow gives what it gives to everybody.
                 if matches!(answer.status.as_u16(), 404 | 405) { server.ask(self.get(None)).await? } else { answer }
             }
@@ -165,6 +170,9 @@ impl Asking<'_> {
         let header = header.ok_or_else(|| {
             Failure::new(&codes::REGISTRY_FAILED, format!("the token server of {} gives no token", self.name))
         })?;
+        if let Some(renewed) = text("refresh_token") {
+            *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = Some(renewed.into());
+        }
         let life = json.get("expires_in").and_then(Json::as_u64).unwrap_or(USUAL_LIFE).clamp(1, 24 * 3600);
         // A little earlier than the server says: the answer took its time.
         let life = Duration::from_secs(life).mul_f64(0.8);

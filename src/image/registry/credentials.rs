@@ -6,6 +6,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use base64::Engine as _;
@@ -13,7 +14,10 @@ use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 use tokio::sync::OnceCell;
 
-use super::super::{Failure, codes, reference::HUB};
+use super::{
+    super::{Failure, codes, reference::HUB},
+    trouble::seconds,
+};
 use crate::value::{Secrets, Spot, Text};
 
 /// The key under which Docker keeps the credentials of Docker Hub.
@@ -46,9 +50,9 @@ pub enum HelperFailure {
     /// There is no such program.
     #[error("there is no such program on the search path")]
     Missing,
-    /// It did not answer.
-    #[error("it did not answer in time")]
-    TimedOut,
+    /// It did not answer in this time.
+    #[error("it did not answer within {}", seconds(*.0))]
+    TimedOut(Duration),
     /// It failed.
     #[error("it failed")]
     Failed,

@@ -5,10 +5,12 @@ mod access;
 mod challenge;
 mod credentials;
 mod helper;
+mod notices;
 mod read;
 mod safety;
 mod send;
 mod transport;
+mod trouble;
 
 use std::{
     collections::HashMap,
@@ -36,6 +38,7 @@ use crate::value::{Secrets, Text};
 pub use self::{
     credentials::{CredentialHelpers, CredentialSources, HelperFailure},
     helper::HelperProcesses,
+    notices::{Notice, Quota},
     transport::Patience,
 };
 pub(super) use self::{
@@ -264,8 +267,9 @@ impl Registries {
             question.authorization = self.authorization(endpoint, scope, refused.take(), deadline).await?;
             let shown = question.authorization.is_some();
             let answer = self.inner.transport.ask(&host.server, host.ca.as_ref(), &question, deadline).await?;
-            // Once to learn what is wanted, and once more for a token that has run out or opens too little.
-            if answer.status.as_u16() != 401 || tries == 2 {
+            // Once to learn what is wanted, and once more for a token that has run out or opens too little. What
+            // another server wants is no business of ours: it is not who was asked.
+            if answer.status.as_u16() != 401 || tries == 2 || answer.elsewhere.is_some() {
                 return Ok(answer);
             }
             let before = host.access.demand();
@@ -318,7 +322,7 @@ impl Registries {
         probe.set_path("/v2/");
         match self.inner.transport.probe(&host.server, host.ca.as_ref(), probe).await {
             // A certificate that is not accepted is no reason to do without.
-            Err(failure) if failure.code == &codes::TLS && !transport::speaks_no_tls(&failure) => Err(failure),
+            Err(failure) if failure.code == &codes::TLS && !trouble::speaks_no_tls(&failure) => Err(failure),
             Err(_) => address("http"),
             Ok(()) => Ok(secure),
         }
@@ -334,6 +338,11 @@ impl Registries {
         let status = answer.status.as_u16();
         let code = error_code(&answer.body).map(|code| format!(", {code}")).unwrap_or_default();
         match status {
+            401 | 403 if answer.elsewhere.is_some() => {
+                let elsewhere = answer.elsewhere.as_deref().unwrap_or_default();
+                Failure::new(&codes::DENIED, format!("{name} leads to {elsewhere}, which denies access ({status})"))
+                    .help("tell those who run the registry; credentials are shown to the registry alone")
+            }
             401 | 403 => {
                 let credential = self.credential(endpoint).await.unwrap_or_default();
                 let message = format!("{name} denies access ({status}{code}); {}", tried(credential.as_ref()));

@@ -77,7 +77,8 @@ impl Registries {
                 return Ok((response, 0));
             }
             if status.as_u16() != 401 || tries > 0 {
-                let answer = Answer { status, headers: response.headers().clone(), body: Vec::new() };
+                let headers = response.headers().clone();
+                let answer = Answer { status, headers, body: Vec::new(), elsewhere: None };
                 return Err(self.refused(endpoint, &answer, digest.as_str()).await);
             }
             // The way in is learnt by asking for nothing large.

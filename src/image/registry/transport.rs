@@ -1,11 +1,11 @@
 //! One HTTP exchange: retried, limited, and led nowhere it must not go.
-#![allow(clippy::disallowed_methods, reason = "the network, and the clock that Retry-After speaks of")]
+#![allow(clippy::disallowed_methods, reason = "the network, and patience that ends")]
 
 use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use backon::BackoffBuilder as _;
@@ -13,10 +13,17 @@ use reqwest::{
     Method, StatusCode, Url,
     header::{self, HeaderMap, HeaderValue},
 };
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::Instant,
+};
 
-use super::super::{Failure, codes};
-use super::safety;
+use super::{
+    super::{Failure, codes},
+    notices::Notices,
+    safety,
+    trouble::{Trouble, broken, is_temporary, retry_after, temporary, timed_out, unsafe_place},
+};
 
 /// The most that an error or a token may hold, bytes.
 pub(super) const LARGEST_ERROR: usize = 64 * 1024;
@@ -94,6 +101,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
+    /// The server that was led to, where that is not the one that was asked.
+    pub(super) elsewhere: Option<String>,
 }
 
 impl Answer {
@@ -110,16 +119,19 @@ pub(super) struct Server {
     /// Trusted without a certificate that anybody vouches for.
     insecure: bool,
     places: Semaphore,
-    /// Until when it wants no requests.
-    paused: Mutex<Option<Instant>>,
+    /// Until when it wants no requests, and why.
+    paused: Mutex<Option<(Instant, Failure)>>,
     /// Why it is not asked any more in this run.
     down: Mutex<Option<Failure>>,
+    /// What it tells beside its answers.
+    pub(super) notices: Notices,
 }
 
 impl Server {
     pub(super) fn new(name: &str, insecure: bool, patience: &Patience) -> Self {
         let places = Semaphore::new(patience.per_host);
-        Self { name: name.to_owned(), insecure, places, paused: Mutex::new(None), down: Mutex::new(None) }
+        let (paused, down, notices) = (Mutex::default(), Mutex::default(), Notices::default());
+        Self { name: name.to_owned(), insecure, places, paused, down, notices }
     }
 
     /// Whether it is trusted without a certificate that anybody vouches for.
@@ -127,9 +139,9 @@ impl Server {
         self.insecure
     }
 
-    fn paused_until(&self) -> Option<Instant> {
-        let until = *self.paused.lock().unwrap_or_else(PoisonError::into_inner);
-        until.filter(|until| *until > Instant::now())
+    fn paused(&self) -> Option<(Instant, Failure)> {
+        let paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        paused.clone().filter(|(until, _)| *until > Instant::now())
     }
 
     fn down(&self) -> Option<Failure> {
@@ -145,10 +157,12 @@ impl Server {
         failure
     }
 
-    fn pause(&self, pause: Duration) {
+    fn pause(&self, pause: Duration, why: Failure) {
         let until = Instant::now() + pause;
         let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
-        *paused = Some(paused.map_or(until, |before| before.max(until)));
+        if paused.as_ref().is_none_or(|(before, _)| *before < until) {
+            *paused = Some((until, why));
+        }
     }
 }
 
@@ -165,12 +179,6 @@ struct Manner {
 pub(super) struct Transport {
     pub(super) patience: Patience,
     clients: Mutex<HashMap<Manner, reqwest::Client>>,
-}
-
-/// Why one try failed.
-struct Trouble {
-    failure: Failure,
-    again: bool,
 }
 
 impl Transport {
@@ -232,24 +240,15 @@ impl Transport {
             .build();
         let mut timeouts = 0;
         loop {
-            if let Some(until) = server.paused_until() {
-                tokio::time::sleep_until(until.min(deadline)).await;
-            }
-            let (mut trouble, asked) = {
-                let Ok(_place) = server.places.acquire().await else {
-                    return Err(Failure::new(&codes::REGISTRY_FAILED, "it is no longer asked"));
-                };
-                if let Some(failure) = server.down() {
-                    return Err(failure);
+            // Held until a pause is known to all: whoever gets the place next has to heed it.
+            let _place = Self::place(server, deadline).await?;
+            let (mut trouble, asked) = match self.within(server, ca, question, deadline).await {
+                Ok(answer) if !is_temporary(answer.status) => return Ok(answer),
+                Ok(answer) => {
+                    let asked = retry_after(&answer);
+                    (Trouble { failure: temporary(server, &answer, asked), again: true }, asked)
                 }
-                match self.within(server, ca, question, deadline).await {
-                    Ok(answer) if !is_temporary(answer.status) => return Ok(answer),
-                    Ok(answer) => {
-                        let asked = retry_after(&answer);
-                        (Trouble { failure: temporary(server, &answer, asked), again: true }, asked)
-                    }
-                    Err(trouble) => (trouble, None),
-                }
+                Err(trouble) => (trouble, None),
             };
             // Who does not answer twice will not answer the third time.
             timeouts += usize::from(trouble.failure.code == &codes::TIMED_OUT);
@@ -260,7 +259,25 @@ impl Transport {
                 return Err(server.note(trouble.failure));
             }
             tracing::debug!(server = server.name, ?pause, "asked to wait: {}", trouble.failure);
-            server.pause(pause);
+            server.pause(pause, trouble.failure);
+        }
+    }
+
+    /// A place at a server that wants requests. Whoever waited for it may have to wait once more: a pause that one
+    /// was asked for counts for all.
+    async fn place(server: &Server, deadline: Instant) -> Result<SemaphorePermit<'_>, Failure> {
+        loop {
+            let place = server.places.acquire().await;
+            let place = place.map_err(|_| Failure::new(&codes::REGISTRY_FAILED, "it is no longer asked"))?;
+            if let Some(failure) = server.down() {
+                return Err(failure);
+            }
+            let Some((until, why)) = server.paused() else { return Ok(place) };
+            drop(place);
+            if until >= deadline {
+                return Err(why);
+            }
+            tokio::time::sleep_until(until).await;
         }
     }
 
@@ -337,6 +354,9 @@ impl Transport {
         let response = request.send().await.map_err(|error| broken(server, &error))?;
         let (status, path) = (response.status(), url.path());
         tracing::debug!(server = server.name, method = %question.method, %status, path, "asked");
+        if at_home {
+            server.notices.take(response.headers(), question);
+        }
         Ok(response)
     }
 
@@ -408,6 +428,8 @@ impl Transport {
     async fn read(server: &Server, question: &Question, mut response: reqwest::Response) -> Result<Answer, Trouble> {
         let status = response.status();
         let headers = response.headers().clone();
+        let elsewhere = Some(response.url()).filter(|url| !safety::same_server(url, &question.url));
+        let elsewhere = elsewhere.map(|url| url.host_str().unwrap_or("nowhere").to_owned());
         let limit = if status.is_success() { question.limit } else { LARGEST_ERROR };
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| broken(server, &error))? {
@@ -415,8 +437,13 @@ impl Transport {
                 if !status.is_success() {
                     break;
                 }
-                let failure = Failure::new(&codes::MANIFEST, format!("{} sends more than {limit} bytes", server.name));
-                return Err(Trouble { failure: failure.help("no image of use is described by so much"), again: false });
+                let message = format!("{} sends more than {limit} bytes", server.name);
+                let failure = if limit > LARGEST_ERROR {
+                    Failure::new(&codes::MANIFEST, message).help("no image of use is described by so much")
+                } else {
+                    Failure::new(&codes::REGISTRY_FAILED, message).help("no answer of use is so long")
+                };
+                return Err(Trouble { failure, again: false });
             }
             body.extend_from_slice(&chunk);
         }
@@ -426,133 +453,8 @@ impl Transport {
             let failure = Failure::new(&codes::REGISTRY_FAILED, message).help("a proxy in front of it may do that");
             return Err(Trouble { failure, again: false });
         }
-        Ok(Answer { status, headers, body })
+        Ok(Answer { status, headers, body, elsewhere })
     }
-}
-
-fn is_temporary(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 408 | 429 | 499 | 500 | 502 | 503 | 504 | 522)
-}
-
-fn temporary(server: &Server, answer: &Answer, asked: Option<Duration>) -> Failure {
-    let name = &server.name;
-    let status = answer.status.as_u16();
-    if status != 429 {
-        return Failure::new(
-            &codes::REGISTRY_FAILED,
-            format!("{name} failed with {status}, and again when asked again"),
-        )
-        .help("try again later");
-    }
-    let when = asked.map_or_else(
-        || "for now".to_owned(),
-        |asked| match asked.as_secs() {
-            0 => "for a moment".to_owned(),
-            1 => "for a second".to_owned(),
-            seconds => format!(
-                "for {}",
-                crate::compose::units::duration_text(i64::try_from(seconds).unwrap_or(0) * 1_000_000_000)
-            ),
-        },
-    );
-    let number = |name: &str| {
-        let digits = |text: &str| text.split(';').next().unwrap_or_default().trim().parse::<u64>().ok();
-        answer.header(name).and_then(digits)
-    };
-    let quota = match (number("ratelimit-remaining"), number("ratelimit-limit")) {
-        (Some(remaining), Some(limit)) => format!(" ({remaining} of {limit} left)"),
-        _ => String::new(),
-    };
-    Failure::new(&codes::RATE_LIMITED, format!("{name} takes no more requests {when}{quota}"))
-        .help("wait until then, log in for a higher limit, or use a mirror")
-}
-
-/// `Retry-After`: seconds or a date.
-fn retry_after(answer: &Answer) -> Option<Duration> {
-    let text = answer.header(header::RETRY_AFTER.as_str())?;
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
-}
-
-fn timed_out(server: &Server, after: Duration) -> Failure {
-    let message = format!("{} did not answer within {after:?}", server.name);
-    Failure::new(&codes::TIMED_OUT, message).help("check the network between here and there, and try again")
-}
-
-fn unsafe_place(server: &Server, place: &str) -> Failure {
-    Failure::new(&codes::UNSAFE, format!("{} leads to {place}", server.name))
-        .help("tell those who run the registry; nothing was sent there")
-}
-
-/// An exchange that did not come to an answer.
-fn broken(server: &Server, error: &reqwest::Error) -> Trouble {
-    let name = &server.name;
-    let again = |failure| Trouble { failure, again: true };
-    let last = |failure| Trouble { failure, again: false };
-    if let Some(tls) = tls_error(error) {
-        let failure = match tls {
-            rustls::Error::InvalidCertificate(reason) => {
-                let why = match reason {
-                    rustls::CertificateError::Expired | rustls::CertificateError::ExpiredContext { .. } => {
-                        "it has expired"
-                    }
-                    rustls::CertificateError::NotValidForName
-                    | rustls::CertificateError::NotValidForNameContext { .. } => "it is for another name",
-                    rustls::CertificateError::UnknownIssuer => "nobody here vouches for it",
-                    _ => "it is not valid",
-                };
-                Failure::new(&codes::TLS, format!("the certificate of {name} is not accepted: {why}"))
-                    .help("name the certificate of your authority as `ca` under `images.sources`")
-            }
-            rustls::Error::InvalidMessage(_) => Failure::new(&codes::TLS, format!("{name} does not speak HTTPS"))
-                .help("mark it `insecure` under `images.sources` if it speaks plain HTTP"),
-            _ => Failure::new(&codes::TLS, format!("no secure connection to {name}"))
-                .help("check which versions of TLS it speaks"),
-        };
-        return last(failure);
-    }
-    if error.is_timeout() {
-        let failure = Failure::new(&codes::TIMED_OUT, format!("{name} did not answer in time"));
-        return again(failure.help("check the network between here and there, and try again"));
-    }
-    if error.is_connect() {
-        let unknown = chain(error).any(|cause| cause.to_string().contains("dns error"));
-        let refused = chain(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>());
-        let refused = refused.map(std::io::Error::kind).any(|kind| kind == std::io::ErrorKind::ConnectionRefused);
-        let message = match (unknown, refused) {
-            (true, _) => format!("there is no host of the name of {name}, or it cannot be looked up"),
-            (_, true) => format!("nothing listens at {name}"),
-            _ => format!("{name} cannot be reached"),
-        };
-        let failure = Failure::new(&codes::UNREACHABLE, message)
-            .help("check the name of the registry, the network, and the settings of your proxy");
-        return Trouble { failure, again: !unknown };
-    }
-    again(
-        Failure::new(&codes::REGISTRY_FAILED, format!("{name} broke off in the middle of an answer"))
-            .help("try again later"),
-    )
-}
-
-/// The causes of an error. One that is wrapped as an error of input and output is its cause, which `source`
-/// would pass over.
-fn chain<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
-    std::iter::successors(std::error::Error::source(error), |cause| {
-        let inside = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        inside.map(|inside| inside as &(dyn std::error::Error + 'static)).or_else(|| cause.source())
-    })
-}
-
-fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
-    chain(error).find_map(|cause| cause.downcast_ref::<rustls::Error>())
-}
-
-/// Whether a failure to connect may be that the server speaks plain HTTP.
-pub(super) fn speaks_no_tls(failure: &Failure) -> bool {
-    failure.code == &codes::TLS && failure.message.ends_with("does not speak HTTPS")
 }
 
 /// For sharing between tasks.

@@ -17,5 +17,6 @@ pub mod releases;
 pub mod scripted_registry;
 pub mod ship;
 pub mod shop;
+pub mod tls_server;
 pub mod translated;
 pub mod writable_registry;

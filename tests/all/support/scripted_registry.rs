@@ -53,6 +53,11 @@ impl Images {
         self.tags.last().unwrap().1.clone()
     }
 
+    /// Content by its digest.
+    pub fn blob(&self, digest: &Digest) -> Vec<u8> {
+        self.layout.lock().unwrap().blobs[digest].clone()
+    }
+
     /// The honest answer of a registry.
     pub fn answer(&self, request: &Request) -> ResponseTemplate {
         let path = request.url.path();
