@@ -266,7 +266,7 @@ error[lock-broken]: `kind` is missing
 fn no_environment_where_several_are() {
     let shop = Shop::copy();
     shop.run(["render"]).code(1).stdout_eq("").stderr_eq(str![[r"
-error[environment-required]: name an environment: `demo`, `staging`, `production`, `marathon`, `swarm`
+error[environment-required]: name an environment: `demo`, `staging`, `production`, `marathon`, `swarm`, `host`
  = help: as the first argument of the command, or with `-e NAME`
 
 

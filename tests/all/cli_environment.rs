@@ -13,6 +13,7 @@ staging      kubernetes, context staging                          compose.stagin
 production   kubernetes, context production (protected)           compose.production.yaml
 marathon     marathon, https://dcos.example.com/service/marathon  compose.marathon.yaml
 swarm        swarm, context swarm                                 compose.swarm.yaml
+host         compose, context host
 
 "]]);
     shop.document("environments", ["environments", "--format", "json"]);
@@ -23,7 +24,7 @@ fn an_unknown_environment_is_refused_with_the_ones_there_are() {
     let shop = Shop::copy();
     shop.run(["config", "-e", "stagin"]).code(1).stdout_eq("").stderr_eq(str![[r"
 error[unknown-environment]: there is no environment `stagin`
- = help: did you mean `staging`? there are `demo`, `staging`, `production`, `marathon`, `swarm`
+ = help: did you mean `staging`? there are `demo`, `staging`, `production`, `marathon`, `swarm`, `host`
 
 
 "]]);
