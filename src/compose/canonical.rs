@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 use smol_str::SmolStr;
 
 use super::{
-    beside::{MANY, beside},
     codes,
     merge::started,
     remedy,
@@ -14,6 +13,7 @@ use super::{
     table::{At, Table},
 };
 use crate::{
+    beside::{MANY, beside},
     diagnostic::{Finding, Findings},
     value::{Masked, Spot, Text},
     yaml::{Entry, HalfMut, Mapping, Scalar, Tree},

@@ -2,7 +2,7 @@
 //!
 //! What a variable put in stays marked with the place of the variable, and secret where the variable is.
 
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 use super::{
     codes, remedy,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     diagnostic::{Finding, Findings},
-    value::{Masked, Spot, Text, TextBuilder},
+    value::{Located, Masked, Spot, Text, TextBuilder},
     yaml::{Scalar, Tree},
 };
 
@@ -27,20 +27,21 @@ pub(super) enum Refused {
 /// Replaces every form in a template. `unset` hears of variables that have no value and no default.
 pub(super) fn substitute(template: &str, variables: &Variables, unset: &mut dyn FnMut(&str)) -> Result<Text, Refused> {
     let mut out = TextBuilder::default();
-    substitute_into(&mut out, template, &|name| variables.get(name).cloned(), unset, 0)?;
+    substitute_into(&mut out, template, &|name| variables.get(name).map(Cow::Borrowed), unset, 0)?;
     Ok(out.finish())
 }
 
-type Lookup<'a> = dyn Fn(&str) -> Option<crate::value::Located<Text>> + 'a;
+type Found<'a> = Cow<'a, Located<Text>>;
+type Lookup<'a> = dyn Fn(&str) -> Option<Found<'a>> + 'a;
 
 /// The same with any way to find a variable: `.env` files read their own earlier lines too.
 pub(super) fn substitute_with(
     template: &str,
-    lookup: &Lookup<'_>,
+    lookup: &dyn Fn(&str) -> Option<Located<Text>>,
     unset: &mut dyn FnMut(&str),
 ) -> Result<Text, Refused> {
     let mut out = TextBuilder::default();
-    substitute_into(&mut out, template, lookup, unset, 0)?;
+    substitute_into(&mut out, template, &|name| lookup(name).map(Cow::Owned), unset, 0)?;
     Ok(out.finish())
 }
 
@@ -95,14 +96,13 @@ fn insert(out: &mut TextBuilder, name: &str, lookup: &Lookup<'_>, unset: &mut dy
 }
 
 /// A variable's value as one mark; secret as a whole when a part of it is.
-fn push_variable(out: &mut TextBuilder, found: &crate::value::Located<Text>) {
-    let mut at_least_one = false;
+fn push_variable(out: &mut TextBuilder, found: &Located<Text>) {
+    if found.value.marks().is_empty() {
+        out.push_marked(found.value.raw(), found.spot, None);
+        return;
+    }
     for (piece, mark) in found.value.pieces() {
         out.push_marked(piece, found.spot, mark.and_then(|(_, secret)| secret));
-        at_least_one = true;
-    }
-    if !at_least_one {
-        out.push_marked("", found.spot, None);
     }
 }
 

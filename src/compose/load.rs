@@ -204,6 +204,7 @@ fn declared_name(
     request: &Request,
 ) -> Result<Option<Located<Text>>, Findings> {
     let mut declared = None;
+    loader.read_ahead(files);
     for path in files {
         let Ok(documents) = loader.documents(path) else { continue };
         for document in documents.iter() {

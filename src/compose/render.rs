@@ -6,7 +6,6 @@ use serde_json::Value as Json;
 use smol_str::SmolStr;
 
 use super::{
-    beside::{MANY, beside},
     load::Resolved,
     normalize,
     order::natural,
@@ -15,6 +14,7 @@ use super::{
     variables::Variables,
 };
 use crate::{
+    beside::in_halves,
     diagnostic::Findings,
     value::Exposure,
     yaml::{Entry, Plain, Scalar, Tree},
@@ -220,14 +220,9 @@ impl Writer {
                         .map(|(key, entry)| (self.escape((&**key).into()), self.named(key, &entry.tree, name)))
                         .collect()
                 };
-                let mut entries = if all.len() < MANY {
-                    some(all)
-                } else {
-                    let (first, second) = all.split_at(all.len() / 2);
-                    let (mut entries, rest) = beside(|| some(first), || some(second));
-                    entries.extend(rest);
-                    entries
-                };
+                let mut halves = in_halves(all, some);
+                let mut entries = halves.next().unwrap_or_default();
+                entries.extend(halves.flatten());
                 self.sort_names(&mut entries);
                 Plain::Map(entries)
             }

@@ -5,12 +5,12 @@ use std::sync::LazyLock;
 use smol_str::SmolStr;
 
 use super::{
-    beside::{MANY, beside},
     codes, remedy,
-    seen::Seen,
+    seen::{Prints, Seen},
     table::{At, Known},
 };
 use crate::{
+    beside::in_halves,
     diagnostic::{Finding, Findings},
     value::{Masked, Spot},
     yaml::{Entry, Scalar, Tree},
@@ -334,20 +334,14 @@ impl Checker {
             },
             Rule::Map(value, names) => match &tree.value {
                 Scalar::Mapping(mapping) => {
-                    let all = mapping.entries.as_slice();
-                    if all.len() < MANY {
-                        self.named(all, value, *names, at);
-                        return;
-                    }
-                    let half = |entries| {
+                    let some = |entries: &[(SmolStr, Entry)]| {
                         let mut checker = Self { findings: Findings::new() };
                         checker.named(entries, value, *names, at);
                         checker.findings
                     };
-                    let (first, second) = all.split_at(all.len() / 2);
-                    let (first, second) = beside(|| half(first), || half(second));
-                    self.findings.extend(first);
-                    self.findings.extend(second);
+                    for findings in in_halves(mapping.entries.as_slice(), some) {
+                        self.findings.extend(findings);
+                    }
                 }
                 _ => self.wrong(tree, rule, at, spot),
             },
@@ -431,10 +425,10 @@ impl Checker {
     }
 
     fn no_repetition(&mut self, items: &[Tree], at: &At<'_>) {
-        if items.len() < 2 {
+        if items.len() < 2 || all_differ(items) {
             return;
         }
-        let mut texts = Seen::with_capacity(items.len());
+        let mut texts = Seen::default();
         let mut others = Seen::default();
         for (index, item) in items.iter().enumerate() {
             let new = match &item.value {
@@ -469,6 +463,13 @@ impl Checker {
         let finding = Finding::new(&codes::WRONG_TYPE, Masked::words(words), spot);
         self.refuse(remedy::write_instead(finding, &wanted, tree), at);
     }
+}
+
+/// Whether there are only strings, and it shows at once that none stands there twice.
+fn all_differ(items: &[Tree]) -> bool {
+    let mut prints = Prints::default();
+    let only_texts = items.iter().all(|item| item.raw().map(|text| prints.add(text)).is_some());
+    only_texts && prints.all_differ()
 }
 
 /// The alternative for mappings, or for lists, when the value is one.

@@ -7,12 +7,12 @@ use indexmap::IndexMap;
 use smol_str::SmolStr;
 
 use super::{
-    beside::{MANY, beside},
     codes, interpolate, remedy, short,
     table::{At, Fnv, Known},
     units,
 };
 use crate::{
+    beside::{MANY, beside},
     diagnostic::{Finding, Findings},
     value::{Masked, Spot, Text},
     yaml::{Entry, HalfMut, Mapping, Scalar, Tree},

@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Range};
 
-use smol_str::{SmolStr, SmolStrBuilder};
+use smol_str::SmolStr;
 
 use super::{Exposure, Masked, SecretId, Secrets, Sources, Spot};
 
@@ -149,8 +149,7 @@ impl Text {
 /// Puts a [`Text`] together piece by piece.
 #[derive(Default)]
 pub struct TextBuilder {
-    text: SmolStrBuilder,
-    length: usize,
+    text: String,
     marks: Vec<Mark>,
 }
 
@@ -158,14 +157,14 @@ impl TextBuilder {
     /// Appends what carries no mark.
     pub fn push(&mut self, text: &str) {
         self.text.push_str(text);
-        self.length += text.len();
     }
 
     /// Appends a marked part.
     pub fn push_marked(&mut self, text: &str, spot: Spot, secret: Option<SecretId>) {
-        let start = u32::try_from(self.length).unwrap_or(u32::MAX);
+        let length = |text: &str| u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let start = length(&self.text);
         self.push(text);
-        let end = u32::try_from(self.length).unwrap_or(u32::MAX);
+        let end = length(&self.text);
         if end > start || secret.is_none() {
             self.marks.push(Mark { range: start..end, spot, secret });
         }
@@ -185,9 +184,12 @@ impl TextBuilder {
         }
     }
 
-    /// The finished text.
-    pub fn finish(self) -> Text {
-        Text { text: self.text.finish(), marks: (!self.marks.is_empty()).then(|| Box::new(self.marks.into())) }
+    /// The finished text. The next one can be put together in the same room.
+    pub fn finish(&mut self) -> Text {
+        let text = SmolStr::new(&self.text);
+        self.text.clear();
+        let marks = (!self.marks.is_empty()).then(|| Box::new(self.marks.drain(..).collect()));
+        Text { text, marks }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Documents to JSON, with the bytes that Go's and everybody else's writers give.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use super::Plain;
+use crate::beside::{MANY, beside};
 
 /// JSON over several lines, indented by two blanks. What a terminal would take for more than text is escaped.
 pub fn write_json(plain: &Plain<'_>) -> String {
@@ -11,6 +12,21 @@ pub fn write_json(plain: &Plain<'_>) -> String {
     writer.out.push('\n');
     writer.out
 }
+
+/// Bytes that cannot stand in a string as they are, or may begin a character that cannot.
+static ODD: [bool; 256] = {
+    let mut odd = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        odd[byte] = true;
+        byte += 1;
+    }
+    odd[b'"' as usize] = true;
+    odd[b'\\' as usize] = true;
+    odd[0x7f] = true;
+    odd[0xc2] = true;
+    odd
+};
 
 struct Writer {
     out: String,
@@ -24,9 +40,9 @@ impl Writer {
             Plain::Null => self.out.push_str("null"),
             Plain::Bool(true) => self.out.push_str("true"),
             Plain::Bool(false) => self.out.push_str("false"),
-            Plain::Integer(value) => self.out.push_str(&value.to_string()),
-            Plain::Unsigned(value) => self.out.push_str(&value.to_string()),
-            Plain::Float(value) => self.out.push_str(&serde_json::Value::from(*value).to_string()),
+            Plain::Integer(value) => self.format(format_args!("{value}")),
+            Plain::Unsigned(value) => self.format(format_args!("{value}")),
+            Plain::Float(value) => self.format(format_args!("{}", serde_json::Value::from(*value))),
             Plain::Text(text) => self.text(text),
             Plain::List(items) if items.is_empty() => self.out.push_str("[]"),
             Plain::Map(entries) if entries.is_empty() => self.out.push_str("{}"),
@@ -40,15 +56,38 @@ impl Writer {
             }
             Plain::Map(entries) => {
                 self.open('{');
-                for (number, (key, value)) in entries.iter().enumerate() {
-                    self.line(number);
-                    self.text(key);
-                    self.out.push_str(": ");
-                    self.value(value);
+                let indent = self.indent.as_str();
+                let some = |entries: &[(Cow<'_, str>, Plain<'_>)]| {
+                    let mut writer = Self { out: String::new(), indent: indent.to_owned() };
+                    writer.entries(entries);
+                    writer.out
+                };
+                if entries.len() < MANY {
+                    self.entries(entries);
+                } else {
+                    let (first, second) = entries.split_at(entries.len() / 2);
+                    let (first, second) = beside(|| some(first), || some(second));
+                    self.out.push_str(&first);
+                    self.out.push(',');
+                    self.out.push_str(&second);
                 }
                 self.close('}');
             }
         }
+    }
+
+    fn entries(&mut self, entries: &[(Cow<'_, str>, Plain<'_>)]) {
+        for (number, (key, value)) in entries.iter().enumerate() {
+            self.line(number);
+            self.text(key);
+            self.out.push_str(": ");
+            self.value(value);
+        }
+    }
+
+    fn format(&mut self, value: std::fmt::Arguments<'_>) {
+        // A string takes all that is written.
+        let _ = self.out.write_fmt(value);
     }
 
     fn open(&mut self, bracket: char) {
@@ -71,7 +110,7 @@ impl Writer {
 
     fn text(&mut self, text: &str) {
         self.out.push('"');
-        let odd = |b: &u8| *b < 0x20 || matches!(*b, b'"' | b'\\' | 0x7f | 0xc2);
+        let odd = |b: &u8| ODD.get(usize::from(*b)).is_some_and(|odd| *odd);
         let mut rest = text;
         while let Some(at) = rest.as_bytes().iter().position(odd) {
             let (before, from) = rest.split_at(at);
