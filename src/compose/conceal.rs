@@ -54,9 +54,9 @@ pub fn credentials_in_url(text: &Text, name: &str, spot: Spot, secrets: &Secrets
     }
     let id = secrets.conceal(raw.get(range.clone()).unwrap_or_default().as_bytes(), name, spot.into());
     let mut builder = TextBuilder::default();
-    builder.push_text(&text.slice(0..range.start));
+    builder.push_part(text, 0..range.start);
     builder.push_marked(raw.get(range.clone()).unwrap_or_default(), spot, Some(id));
-    builder.push_text(&text.slice(range.end..raw.len()));
+    builder.push_part(text, range.end..raw.len());
     Some(builder.finish())
 }
 

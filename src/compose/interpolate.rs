@@ -25,10 +25,16 @@ pub(super) enum Refused {
 }
 
 /// Replaces every form in a template. `unset` hears of variables that have no value and no default.
-pub(super) fn substitute(template: &str, variables: &Variables, unset: &mut dyn FnMut(&str)) -> Result<Text, Refused> {
-    let mut out = TextBuilder::default();
-    substitute_into(&mut out, template, &|name| variables.get(name).map(Cow::Borrowed), unset, 0)?;
-    Ok(out.finish())
+fn substitute(
+    out: &mut TextBuilder,
+    template: &str,
+    variables: &Variables,
+    unset: &mut dyn FnMut(&str),
+) -> Result<Text, Refused> {
+    let done = substitute_into(out, template, &|name| variables.get(name).map(Cow::Borrowed), unset, 0);
+    // What was put together of one that is refused is taken out as well.
+    let text = out.finish();
+    done.map(|()| text)
 }
 
 type Found<'a> = Cow<'a, Located<Text>>;
@@ -232,16 +238,21 @@ static CASTS: LazyLock<Table<Cast>> = LazyLock::new(|| {
 });
 
 /// Interpolates and casts every string below a document's root, and tells everything that cannot be.
-pub(super) fn interpolate(root: &mut Tree, variables: &Variables, findings: &mut Findings) -> Result<(), Findings> {
-    let mut walker = Walker { variables, findings, errors: Findings::new() };
+/// Tells whether a number among the values is none that JSON can say.
+pub(super) fn interpolate(root: &mut Tree, variables: &Variables, findings: &mut Findings) -> Result<bool, Findings> {
+    let (errors, out, special) = (Findings::new(), TextBuilder::default(), false);
+    let mut walker = Walker { variables, findings, errors, out, special };
     walker.walk(root, Some(&CASTS), &At::ROOT);
-    if walker.errors.is_empty() { Ok(()) } else { Err(walker.errors) }
+    if walker.errors.is_empty() { Ok(walker.special) } else { Err(walker.errors) }
 }
 
 struct Walker<'a> {
     variables: &'a Variables,
     findings: &'a mut Findings,
     errors: Findings,
+    /// Where texts are put together.
+    out: TextBuilder,
+    special: bool,
 }
 
 impl Walker<'_> {
@@ -261,7 +272,9 @@ impl Walker<'_> {
                 if let Err(finding) = self.text(tree, table.and_then(Table::rule).copied(), at) {
                     self.errors.push(finding);
                 }
+                self.special |= matches!(tree.value, Scalar::Float(number) if !number.is_finite());
             }
+            Scalar::Float(number) => self.special |= !number.is_finite(),
             _ => {}
         }
     }
@@ -271,7 +284,8 @@ impl Walker<'_> {
         if text.raw().as_bytes().contains(&b'$') {
             let spot = tree.spot;
             let mut missing = Vec::new();
-            let result = substitute(text.raw(), self.variables, &mut |name| missing.push(name.to_owned()));
+            let unset = &mut |name: &str| missing.push(name.to_owned());
+            let result = substitute(&mut self.out, text.raw(), self.variables, unset);
             for name in missing {
                 self.findings.push(
                     Finding::new(

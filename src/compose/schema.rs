@@ -467,7 +467,7 @@ impl Checker {
 
 /// Whether there are only strings, and it shows at once that none stands there twice.
 fn all_differ(items: &[Tree]) -> bool {
-    let mut prints = Prints::default();
+    let mut prints = Prints::with_capacity(items.len());
     let only_texts = items.iter().all(|item| item.raw().map(|text| prints.add(text)).is_some());
     only_texts && prints.all_differ()
 }

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashMap, fmt, hash::Hasher as _};
 
-use super::table::Fnv;
+use super::table::NameHasher;
 
 /// From here on an index pays.
 const LONG: usize = 16;
@@ -36,22 +36,30 @@ impl<'a> Seen<'a> {
 }
 
 /// Short numbers of strings: where all differ, so do the strings, and nothing has to be kept of them.
-#[derive(Default)]
 pub(super) struct Prints {
     all: Vec<u64>,
-    open: Fnv,
+    open: String,
 }
 
 impl Prints {
-    /// Adds a whole string.
-    pub(super) fn add(&mut self, text: &str) {
-        self.open.write(text.as_bytes());
-        self.end();
+    /// For so many.
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        Self { all: Vec::with_capacity(capacity), open: String::new() }
     }
 
-    /// The string that was written is complete.
-    pub(super) fn end(&mut self) {
-        self.all.push(std::mem::take(&mut self.open).finish());
+    /// Adds a whole string.
+    pub(super) fn add(&mut self, text: &str) {
+        let mut hasher = NameHasher::default();
+        hasher.write(text.as_bytes());
+        self.all.push(hasher.finish());
+    }
+
+    /// Adds the string that was written.
+    pub(super) fn add_written(&mut self) {
+        let text = std::mem::take(&mut self.open);
+        self.add(&text);
+        self.open = text;
+        self.open.clear();
     }
 
     /// Whether no two can be the same.
@@ -63,7 +71,9 @@ impl Prints {
 
 impl fmt::Write for Prints {
     fn write_str(&mut self, part: &str) -> fmt::Result {
-        self.open.write(part.as_bytes());
+        // Most fit into this.
+        self.open.reserve(64);
+        self.open.push_str(part);
         Ok(())
     }
 }

@@ -254,10 +254,9 @@ impl Loader<'_> {
                     .help("begin it with `services:`")
                     .into());
             }
-            if !self.skip.interpolation {
-                interpolate(&mut root, variables, &mut self.findings)?;
+            if self.skip.interpolation || interpolate(&mut root, variables, &mut self.findings)? {
+                no_special_numbers(&root)?;
             }
-            no_special_numbers(&root)?;
             promote_aliases(&mut root, &self.origins)?;
             if stages.include {
                 let mut chain = included.to_vec();

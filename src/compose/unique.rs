@@ -1,9 +1,12 @@
 //! Lists in which a later item takes the place of an earlier one (compose.md, section 2b).
 
 use std::{
+    borrow::Cow,
     fmt::{self, Write},
     sync::LazyLock,
 };
+
+use smol_str::SmolStr;
 
 use super::{
     codes,
@@ -12,9 +15,10 @@ use super::{
     table::{At, Table},
 };
 use crate::{
+    beside::in_halves,
     diagnostic::{Finding, Findings},
     value::{Masked, Origins, Source, Text},
-    yaml::{Mapping, Scalar, Tree},
+    yaml::{Entry, Mapping, Scalar, Tree},
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +70,42 @@ static RULES: LazyLock<Table<Index>> = LazyLock::new(|| {
 
 /// Enforces uniqueness in a whole model.
 pub(super) fn enforce(root: &mut Tree, origins: &Origins, findings: &mut Findings) -> Result<(), Finding> {
-    walk(root, &RULES, origins, &At::ROOT, findings)
+    // Most models are, and that can be seen on two processors.
+    if is_unique(root, &RULES) { Ok(()) } else { walk(root, &RULES, origins, &At::ROOT, findings) }
+}
+
+/// Whether it shows at once that nothing has to be done.
+fn is_unique(tree: &Tree, table: &Table<Index>) -> bool {
+    match &tree.value {
+        Scalar::Mapping(mapping) => {
+            let some = |entries: &[(SmolStr, Entry)]| {
+                entries.iter().all(|(key, entry)| table.step(key).is_none_or(|next| is_unique(&entry.tree, next)))
+            };
+            in_halves(mapping.entries.as_slice(), some).all(|all| all)
+        }
+        Scalar::Sequence(items) => table.rule().is_none_or(|index| all_differ(items, *index)),
+        _ => true,
+    }
+}
+
+/// Whether all items are good, and it shows at once that they differ.
+fn all_differ(items: &[Tree], index: Index) -> bool {
+    let mut prints = Prints::with_capacity(items.len());
+    let all_good = items.iter().all(|item| {
+        if let (Scalar::Text(text), Index::KeyValue) = (&item.value, index) {
+            prints.add(name_of(text.raw()));
+            return true;
+        }
+        let written = write_key(item, index, &mut prints);
+        prints.add_written();
+        written.is_ok()
+    });
+    all_good && prints.all_differ()
+}
+
+/// The name in `NAME=VALUE`.
+fn name_of(assignment: &str) -> &str {
+    short::equals_sign(assignment).and_then(|end| assignment.get(..end)).unwrap_or(assignment)
 }
 
 fn walk(
@@ -106,21 +145,15 @@ fn unique(
     at: &At<'_>,
     findings: &mut Findings,
 ) -> Result<Vec<Tree>, Finding> {
-    let mut prints = Prints::default();
-    for (number, item) in items.iter().enumerate() {
-        write_key(item, index, &mut prints).map_err(|finding| finding.at(at.item(number).to_string()))?;
-        prints.end();
-    }
-    if prints.all_differ() {
+    if all_differ(&items, index) {
         return Ok(items);
     }
     // The place in the result that each item takes.
     let mut places = Vec::with_capacity(items.len());
     let mut seen = Seen::default();
-    for item in &items {
-        let mut key = String::new();
-        write_key(item, index, &mut key)?;
-        places.push(seen.add(key.into()).0);
+    for (number, item) in items.iter().enumerate() {
+        let key = key_of(item, index).map_err(|finding| finding.at(at.item(number).to_string()))?;
+        places.push(seen.add(key).0);
     }
     let count = seen.len();
     let mut out: Vec<Tree> = Vec::with_capacity(count);
@@ -146,6 +179,16 @@ fn unique(
     Ok(out)
 }
 
+/// What makes an item the same as another one.
+fn key_of(item: &Tree, index: Index) -> Result<Cow<'_, str>, Finding> {
+    if let (Scalar::Text(text), Index::KeyValue) = (&item.value, index) {
+        return Ok(name_of(text.raw()).into());
+    }
+    let mut key = String::new();
+    write_key(item, index, &mut key)?;
+    Ok(key.into())
+}
+
 /// Writes what makes an item the same as another one.
 fn write_key(item: &Tree, index: Index, out: &mut dyn Write) -> Result<(), Finding> {
     let wrong = |what: &str| {
@@ -156,11 +199,7 @@ fn write_key(item: &Tree, index: Index, out: &mut dyn Write) -> Result<(), Findi
         Finding::new(&codes::MISSING_KEY, Masked::words(words), item.spot).help("add it")
     };
     let written = match (&item.value, index) {
-        (Scalar::Text(text), Index::KeyValue) => {
-            let bytes = text.raw().as_bytes();
-            let end = bytes.iter().position(|b| *b == b'=').unwrap_or(bytes.len());
-            out.write_str(text.raw().get(..end).unwrap_or_default())
-        }
+        (Scalar::Text(text), Index::KeyValue) => out.write_str(name_of(text.raw())),
         (_, Index::KeyValue) => return Err(wrong("a string is wanted here")),
         (Scalar::Text(text), Index::Expose | Index::EnvFile | Index::Port) => out.write_str(text.raw()),
         (Scalar::Integer(number), Index::Expose | Index::Port) => write!(out, "{number}"),
@@ -170,7 +209,7 @@ fn write_key(item: &Tree, index: Index, out: &mut dyn Write) -> Result<(), Findi
         }
         (Scalar::Text(text), Index::Volume) => {
             let volume = short::volume(text.raw()).map_err(|why| short::refused_volume(why, item.spot))?;
-            out.write_str(&volume.target)
+            out.write_str(volume.target)
         }
         (Scalar::Text(text), Index::Device) => {
             let mut parts = text.raw().split(':');

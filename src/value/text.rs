@@ -101,27 +101,11 @@ impl Text {
     /// A part of the string with its marks. Out of range or inside a character: empty.
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Self {
-        let text = self.text.get(range.clone()).unwrap_or_default();
         if self.marks.is_none() {
-            return Self::new(text);
+            return Self::new(self.text.get(range).unwrap_or_default());
         }
         let mut builder = TextBuilder::default();
-        let mut at = range.start;
-        for mark in self.marks() {
-            let (start, end) = (mark.range.start as usize, mark.range.end as usize);
-            if end <= range.start || start >= range.end {
-                continue;
-            }
-            let (start, end) = (start.max(range.start), end.min(range.end));
-            builder.push(text.get(at - range.start..start - range.start).unwrap_or_default());
-            builder.push_marked(
-                text.get(start - range.start..end - range.start).unwrap_or_default(),
-                mark.spot,
-                mark.secret,
-            );
-            at = end;
-        }
-        builder.push(text.get(at - range.start..).unwrap_or_default());
+        builder.push_part(self, range);
         builder.finish()
     }
 
@@ -147,10 +131,16 @@ impl Text {
 }
 
 /// Puts a [`Text`] together piece by piece.
-#[derive(Default)]
 pub struct TextBuilder {
     text: String,
     marks: Vec<Mark>,
+}
+
+impl Default for TextBuilder {
+    fn default() -> Self {
+        // Most texts fit into this.
+        Self { text: String::with_capacity(96), marks: Vec::new() }
+    }
 }
 
 impl TextBuilder {
@@ -182,6 +172,27 @@ impl TextBuilder {
                 None => self.push(piece),
             }
         }
+    }
+
+    /// Appends a part of another text with its marks. Out of range or inside a character: nothing.
+    pub fn push_part(&mut self, whole: &Text, range: Range<usize>) {
+        let text = whole.text.get(range.clone()).unwrap_or_default();
+        let mut at = range.start;
+        for mark in whole.marks() {
+            let (start, end) = (mark.range.start as usize, mark.range.end as usize);
+            if end <= range.start || start >= range.end {
+                continue;
+            }
+            let (start, end) = (start.max(range.start), end.min(range.end));
+            self.push(text.get(at - range.start..start - range.start).unwrap_or_default());
+            self.push_marked(
+                text.get(start - range.start..end - range.start).unwrap_or_default(),
+                mark.spot,
+                mark.secret,
+            );
+            at = end;
+        }
+        self.push(text.get(at - range.start..).unwrap_or_default());
     }
 
     /// The finished text. The next one can be put together in the same room.
