@@ -171,9 +171,12 @@ impl Writer {
     fn part<'t>(self, tree: &'t Tree, name: &str) -> Plain<'t> {
         let (Some(mapping), Some(fields)) = (tree.as_mapping(), typed::fields(name)) else { return self.scalar(tree) };
         let entries = mapping.entries.iter();
-        let mut present: Vec<(usize, &'static str, Kind, &Tree)> = entries
-            .filter_map(|(key, entry)| fields.get_full(&**key).map(|(at, key, kind)| (at, *key, *kind, &entry.tree)))
-            .collect();
+        let mut present: Vec<(usize, &'static str, Kind, &Tree)> = Vec::with_capacity(mapping.entries.len());
+        present.extend(
+            entries.filter_map(|(key, entry)| {
+                fields.get_full(&**key).map(|(at, key, kind)| (at, *key, *kind, &entry.tree))
+            }),
+        );
         present.sort_unstable_by_key(|(at, ..)| *at);
         let mut out = Vec::with_capacity(present.len());
         for (_, key, kind, value) in present {

@@ -1,6 +1,6 @@
 //! What the Compose specification allows where: checked on the merged model, as the reference does.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use smol_str::SmolStr;
 
@@ -138,8 +138,8 @@ enum Rule {
 
 #[derive(Clone, Debug, Default)]
 struct Part {
-    fields: Known<Box<str>, Rule>,
-    required: Vec<Box<str>>,
+    fields: Known<&'static str, Arc<Rule>>,
+    required: Vec<&'static str>,
     extensions: bool,
     open: bool,
 }
@@ -286,8 +286,8 @@ impl Reader {
                 let name = self.name().unwrap_or_default();
                 let number = self.number_of(name);
                 if let Some((_, Rule::Part(base))) = self.rules.get(number) {
-                    part.fields.extend(base.fields.clone());
-                    part.required.extend(base.required.clone());
+                    part.fields.extend(base.fields.iter().map(|(name, rule)| (*name, Arc::clone(rule))));
+                    part.required.extend(&base.required);
                     part.extensions |= base.extensions;
                 }
                 continue;
@@ -298,11 +298,11 @@ impl Reader {
                 continue;
             }
             if self.eat("*") {
-                part.required.push(name.into());
+                part.required.push(name);
             }
             self.eat(":");
             let rule = self.either();
-            part.fields.insert(name.into(), rule);
+            part.fields.insert(name, Arc::new(rule));
         }
     }
 }
@@ -405,7 +405,7 @@ impl Checker {
                 None => {
                     let words = format!("there is no `{key}` here");
                     let mut finding = Finding::new(&codes::UNKNOWN_KEY, Masked::words(words), entry.key);
-                    let known = part.fields.keys().map(|known| &**known);
+                    let known = part.fields.keys().copied();
                     if let Some(near) = crate::diagnostic::nearest(key, known) {
                         finding = finding.help(Masked::words(format!("did you mean `{near}`?")));
                     } else if part.extensions {
@@ -467,7 +467,7 @@ impl Checker {
 
 /// Whether there are only strings, and it shows at once that none stands there twice.
 fn all_differ(items: &[Tree]) -> bool {
-    let mut prints = Prints::with_capacity(items.len());
+    let mut prints = Prints::default();
     let only_texts = items.iter().all(|item| item.raw().map(|text| prints.add(text)).is_some());
     only_texts && prints.all_differ()
 }

@@ -36,17 +36,13 @@ impl<'a> Seen<'a> {
 }
 
 /// Short numbers of strings: where all differ, so do the strings, and nothing has to be kept of them.
+#[derive(Default)]
 pub(super) struct Prints {
     all: Vec<u64>,
     open: String,
 }
 
 impl Prints {
-    /// For so many.
-    pub(super) fn with_capacity(capacity: usize) -> Self {
-        Self { all: Vec::with_capacity(capacity), open: String::new() }
-    }
-
     /// Adds a whole string.
     pub(super) fn add(&mut self, text: &str) {
         let mut hasher = NameHasher::default();
@@ -62,17 +58,17 @@ impl Prints {
         self.open.clear();
     }
 
-    /// Whether no two can be the same.
-    pub(super) fn all_differ(mut self) -> bool {
+    /// Whether no two can be the same. The next ones can be added in the same room.
+    pub(super) fn all_differ(&mut self) -> bool {
         self.all.sort_unstable();
-        self.all.windows(2).all(|pair| matches!(pair, [one, other] if one != other))
+        let differ = self.all.windows(2).all(|pair| matches!(pair, [one, other] if one != other));
+        self.all.clear();
+        differ
     }
 }
 
 impl fmt::Write for Prints {
     fn write_str(&mut self, part: &str) -> fmt::Result {
-        // Most fit into this.
-        self.open.reserve(64);
         self.open.push_str(part);
         Ok(())
     }

@@ -15,7 +15,7 @@ use super::{
     table::{At, Table},
 };
 use crate::{
-    beside::in_halves,
+    beside::{MANY, in_halves},
     diagnostic::{Finding, Findings},
     value::{Masked, Origins, Source, Text},
     yaml::{Entry, Mapping, Scalar, Tree},
@@ -71,36 +71,46 @@ static RULES: LazyLock<Table<Index>> = LazyLock::new(|| {
 /// Enforces uniqueness in a whole model.
 pub(super) fn enforce(root: &mut Tree, origins: &Origins, findings: &mut Findings) -> Result<(), Finding> {
     // Most models are, and that can be seen on two processors.
-    if is_unique(root, &RULES) { Ok(()) } else { walk(root, &RULES, origins, &At::ROOT, findings) }
+    if is_unique(root, &RULES, &mut Prints::default()) {
+        Ok(())
+    } else {
+        walk(root, &RULES, origins, &At::ROOT, findings)
+    }
 }
 
 /// Whether it shows at once that nothing has to be done.
-fn is_unique(tree: &Tree, table: &Table<Index>) -> bool {
+fn is_unique(tree: &Tree, table: &Table<Index>, prints: &mut Prints) -> bool {
+    let entry_is = |key: &str, entry: &Entry, prints: &mut Prints| {
+        table.step(key).is_none_or(|next| is_unique(&entry.tree, next, prints))
+    };
     match &tree.value {
+        Scalar::Mapping(mapping) if mapping.entries.len() < MANY => {
+            mapping.entries.iter().all(|(key, entry)| entry_is(key, entry, prints))
+        }
         Scalar::Mapping(mapping) => {
             let some = |entries: &[(SmolStr, Entry)]| {
-                entries.iter().all(|(key, entry)| table.step(key).is_none_or(|next| is_unique(&entry.tree, next)))
+                let mut prints = Prints::default();
+                entries.iter().all(|(key, entry)| entry_is(key, entry, &mut prints))
             };
             in_halves(mapping.entries.as_slice(), some).all(|all| all)
         }
-        Scalar::Sequence(items) => table.rule().is_none_or(|index| all_differ(items, *index)),
+        Scalar::Sequence(items) => table.rule().is_none_or(|index| all_differ(items, *index, prints)),
         _ => true,
     }
 }
 
 /// Whether all items are good, and it shows at once that they differ.
-fn all_differ(items: &[Tree], index: Index) -> bool {
-    let mut prints = Prints::with_capacity(items.len());
-    let all_good = items.iter().all(|item| {
+fn all_differ(items: &[Tree], index: Index, prints: &mut Prints) -> bool {
+    let mut all_good = true;
+    for item in items {
         if let (Scalar::Text(text), Index::KeyValue) = (&item.value, index) {
             prints.add(name_of(text.raw()));
-            return true;
+        } else {
+            all_good &= write_key(item, index, prints).is_ok();
+            prints.add_written();
         }
-        let written = write_key(item, index, &mut prints);
-        prints.add_written();
-        written.is_ok()
-    });
-    all_good && prints.all_differ()
+    }
+    prints.all_differ() && all_good
 }
 
 /// The name in `NAME=VALUE`.
@@ -145,7 +155,7 @@ fn unique(
     at: &At<'_>,
     findings: &mut Findings,
 ) -> Result<Vec<Tree>, Finding> {
-    if all_differ(&items, index) {
+    if all_differ(&items, index, &mut Prints::default()) {
         return Ok(items);
     }
     // The place in the result that each item takes.
