@@ -178,12 +178,18 @@ impl File {
 struct Row {
     /// The number of the first.
     first: u32,
-    /// How many numbers are kept free for it; 0 where others follow as they come.
+    /// How many numbers are kept free for it.
     kept: u32,
-    entries: Vec<Entry>,
+    entries: Entries,
 }
 
-/// Twenty bytes, because there is one for every value anybody wrote.
+enum Entries {
+    /// What somebody wrote: where it begins and ends in the file. There is one for every value, so they are small.
+    Written(FileId, Vec<(u32, u32)>),
+    /// All others.
+    Made(Vec<Entry>),
+}
+
 #[derive(Clone, Copy)]
 struct Entry {
     /// A file number, or with [`SET`] an index into `others`.
@@ -194,28 +200,48 @@ struct Entry {
     made_of: Sources,
 }
 
+impl Entry {
+    const fn written(file: FileId, start: u32, end: u32) -> Self {
+        Self { source: file.0, start, end, displaced: Spot::NOWHERE, made_of: Sources::NONE }
+    }
+}
+
+impl Row {
+    fn len(&self) -> usize {
+        match &self.entries {
+            Entries::Written(_, places) => places.len(),
+            Entries::Made(entries) => entries.len(),
+        }
+    }
+}
+
 impl Inner {
-    fn entry(&self, spot: Spot) -> Option<&Entry> {
+    fn entry(&self, spot: Spot) -> Option<Entry> {
         let row = self.rows.get(self.rows.partition_point(|row| row.first <= spot.0).checked_sub(1)?)?;
-        row.entries.get((spot.0 - row.first) as usize)
+        let at = (spot.0 - row.first) as usize;
+        match &row.entries {
+            Entries::Written(file, places) => places.get(at).map(|(start, end)| Entry::written(*file, *start, *end)),
+            Entries::Made(entries) => entries.get(at).copied(),
+        }
     }
 
     /// The entry of the same place, which displaced nothing.
     fn again(&self, spot: Spot) -> Entry {
-        let nowhere = Entry { source: u32::MAX, start: 0, end: 0, displaced: Spot::NOWHERE, made_of: Sources::NONE };
-        Entry { displaced: Spot::NOWHERE, ..self.entry(spot).copied().unwrap_or(nowhere) }
+        let nowhere = Entry::written(FileId(u32::MAX), 0, 0);
+        Entry { displaced: Spot::NOWHERE, ..self.entry(spot).unwrap_or(nowhere) }
     }
 
     /// The number behind all others. 0 is nowhere, so they begin at 1.
     fn next(&self) -> u32 {
-        self.rows.last().map_or(1, |row| row.first + row.kept.max(clamp(row.entries.len())))
+        self.rows.last().map_or(1, |row| row.first + row.kept.max(clamp(row.len())))
     }
 
     fn push(&mut self, entry: Entry) -> Spot {
         let next = self.next();
-        match self.rows.last_mut() {
-            Some(row) if row.kept == 0 => row.entries.push(entry),
-            _ => self.rows.push(Row { first: next, kept: 0, entries: vec![entry] }),
+        if let Some(Row { entries: Entries::Made(entries), .. }) = self.rows.last_mut() {
+            entries.push(entry);
+        } else {
+            self.rows.push(Row { first: next, kept: 0, entries: Entries::Made(vec![entry]) });
         }
         Spot(next)
     }
@@ -246,13 +272,7 @@ impl Origins {
 
     /// A spot for a byte range of a file.
     pub fn in_file(&self, file: FileId, span: Range<usize>) -> Spot {
-        self.push(|_| Entry {
-            source: file.0,
-            start: clamp(span.start),
-            end: clamp(span.end),
-            displaced: Spot::NOWHERE,
-            made_of: Sources::NONE,
-        })
+        self.push(|_| Entry::written(file, clamp(span.start), clamp(span.end)))
     }
 
     /// For very many spots of one file. Several files can be at it side by side: their order is that of these calls.
@@ -262,8 +282,8 @@ impl Origins {
         let first = inner.next();
         // No text has more values than this; and however many files there are, some numbers are left.
         let kept = clamp(length).saturating_mul(4).saturating_add(64).min(SET.saturating_sub(first) / 2);
-        inner.rows.push(Row { first, kept, entries: Vec::new() });
-        Batch { origins: self, file, row: inner.rows.len() - 1, first, kept, entries: Vec::new() }
+        inner.rows.push(Row { first, kept, entries: Entries::Written(file, Vec::new()) });
+        Batch { origins: self, file, row: inner.rows.len() - 1, first, kept, places: Vec::new() }
     }
 
     /// A spot for any other source.
@@ -401,29 +421,27 @@ pub struct Batch<'o> {
     row: usize,
     first: u32,
     kept: u32,
-    entries: Vec<Entry>,
+    places: Vec<(u32, u32)>,
 }
 
 impl Batch<'_> {
     /// A spot for a byte range of the file.
     pub fn spot(&mut self, start: usize, end: usize) -> Spot {
-        let number = clamp(self.entries.len()).min(self.kept.saturating_sub(1));
-        let (start, end) = (clamp(start), clamp(end));
-        let (displaced, made_of) = (Spot::NOWHERE, Sources::NONE);
-        self.entries.push(Entry { source: self.file.0, start, end, displaced, made_of });
+        let number = clamp(self.places.len()).min(self.kept.saturating_sub(1));
+        self.places.push((clamp(start), clamp(end)));
         Spot(self.first + number)
     }
 
     /// Takes back all that were added; none of them may be used any more.
     pub fn forget(&mut self) {
-        self.entries.clear();
+        self.places.clear();
     }
 }
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
         if let Some(row) = self.origins.write().rows.get_mut(self.row) {
-            row.entries = std::mem::take(&mut self.entries);
+            row.entries = Entries::Written(self.file, std::mem::take(&mut self.places));
         }
     }
 }
@@ -436,7 +454,7 @@ fn clamp(value: usize) -> u32 {
 impl fmt::Debug for Origins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = self.read();
-        let places: usize = inner.rows.iter().map(|row| row.entries.len()).sum();
+        let places: usize = inner.rows.iter().map(Row::len).sum();
         write!(f, "{places} places in {} files", inner.files.len())
     }
 }

@@ -7,8 +7,30 @@ use crate::beside::{MANY, beside};
 
 /// JSON over several lines, indented by two blanks. What a terminal would take for more than text is escaped.
 pub fn write_json(plain: &Plain<'_>) -> String {
+    write_json_with(plain, "", &[], |()| Plain::Null)
+}
+
+/// The same, where the mapping at one key of the first level holds these entries: each is made when it is written.
+pub(crate) fn write_json_with<'t, T: Copy + Sync>(
+    root: &Plain<'_>,
+    place: &str,
+    entries: &[(Cow<'_, str>, T)],
+    make: impl Fn(T) -> Plain<'t> + Sync,
+) -> String {
     let mut writer = Writer { out: String::new(), indent: String::from("\n") };
-    writer.value(plain);
+    match root {
+        Plain::Map(parts) if !entries.is_empty() => {
+            let write = |writer: &mut Writer, key: &str, value: &Plain<'_>| {
+                if key == place {
+                    writer.map(entries, |writer, _, made| writer.value(&make(*made)));
+                } else {
+                    writer.value(value);
+                }
+            };
+            writer.map(parts, write);
+        }
+        _ => writer.value(root),
+    }
     writer.out.push('\n');
     writer.out
 }
@@ -54,34 +76,30 @@ impl Writer {
                 }
                 self.close(']');
             }
-            Plain::Map(entries) => {
-                self.open('{');
-                let indent = self.indent.as_str();
-                let some = |entries: &[(Cow<'_, str>, Plain<'_>)]| {
-                    let mut writer = Self { out: String::new(), indent: indent.to_owned() };
-                    writer.entries(entries);
-                    writer.out
-                };
-                if entries.len() < MANY {
-                    self.entries(entries);
-                } else {
-                    let (first, second) = entries.split_at(entries.len() / 2);
-                    let (first, second) = beside(|| some(first), || some(second));
-                    self.out.push_str(&first);
-                    self.out.push(',');
-                    self.out.push_str(&second);
-                }
-                self.close('}');
-            }
+            Plain::Map(entries) => self.map(entries, |writer, _, value| writer.value(value)),
         }
     }
 
-    fn entries(&mut self, entries: &[(Cow<'_, str>, Plain<'_>)]) {
+    /// A mapping; `write` writes the value of a key.
+    fn map<T: Sync>(&mut self, all: &[(Cow<'_, str>, T)], write: impl Fn(&mut Self, &str, &T) + Sync) {
+        self.open('{');
+        if all.len() < MANY {
+            self.entries(all, &write);
+        } else {
+            let (first, second) = all.split_at(all.len() / 2);
+            let mut beside_it = Self { out: String::from(","), indent: self.indent.clone() };
+            beside(|| self.entries(first, &write), || beside_it.entries(second, &write));
+            self.out.push_str(&beside_it.out);
+        }
+        self.close('}');
+    }
+
+    fn entries<T>(&mut self, entries: &[(Cow<'_, str>, T)], write: &impl Fn(&mut Self, &str, &T)) {
         for (number, (key, value)) in entries.iter().enumerate() {
             self.line(number);
             self.text(key);
             self.out.push_str(": ");
-            self.value(value);
+            write(self, key, value);
         }
     }
 

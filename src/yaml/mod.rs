@@ -16,6 +16,7 @@ pub use build::{Document, Suspicion};
 pub use entries::{Entries, HalfMut};
 
 pub use json::write_json;
+pub(crate) use json::write_json_with;
 pub use parse::{Unread, is_quick, parse, parse_fully};
 pub use plain::Plain;
 pub use scalar::{go_float, resolve};
