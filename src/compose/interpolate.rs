@@ -12,7 +12,7 @@ use super::{
 use crate::{
     diagnostic::{Finding, Findings},
     value::{Located, Masked, Spot, Text, TextBuilder},
-    yaml::{Scalar, Tree},
+    yaml::{self, Scalar, Tree},
 };
 
 /// What a substitution can go wrong with.
@@ -22,6 +22,8 @@ pub(super) enum Refused {
     Invalid,
     /// `${NAME:?message}`.
     Required { name: String, message: Text },
+    /// More than anybody means.
+    TooLong,
 }
 
 /// Replaces every form in a template. `unset` hears of variables that have no value and no default.
@@ -53,6 +55,10 @@ pub(super) fn substitute_with(
 
 /// The most `${…}` inside one another.
 const DEEPEST: usize = 100;
+/// The most bytes that one value may take once its variables are replaced.
+const LONGEST: usize = 16 << 20;
+/// The same of all values of a file in which variables are replaced: variables made of variables grow fast.
+pub(super) const MOST: usize = 64 << 20;
 
 fn substitute_into(
     out: &mut TextBuilder,
@@ -66,6 +72,9 @@ fn substitute_into(
     }
     let mut rest = template;
     while let Some(dollar) = rest.find('$') {
+        if out.size() > LONGEST {
+            return Err(Refused::TooLong);
+        }
         out.push(rest.get(..dollar).unwrap_or_default());
         let after = rest.get(dollar + 1..).unwrap_or_default();
         if let Some(behind) = after.strip_prefix('$') {
@@ -240,8 +249,8 @@ static CASTS: LazyLock<Table<Cast>> = LazyLock::new(|| {
 /// Interpolates and casts every string below a document's root, and tells everything that cannot be.
 /// Tells whether a number among the values is none that JSON can say.
 pub(super) fn interpolate(root: &mut Tree, variables: &Variables, findings: &mut Findings) -> Result<bool, Findings> {
-    let (errors, out, special) = (Findings::new(), TextBuilder::default(), false);
-    let mut walker = Walker { variables, findings, errors, out, special };
+    let (errors, out) = (Findings::new(), TextBuilder::default());
+    let mut walker = Walker { variables, findings, errors, out, size: 0, special: false };
     walker.walk(root, Some(&CASTS), &At::ROOT);
     if walker.errors.is_empty() { Ok(walker.special) } else { Err(walker.errors) }
 }
@@ -252,6 +261,8 @@ struct Walker<'a> {
     errors: Findings,
     /// Where texts are put together.
     out: TextBuilder,
+    /// The bytes of all that were.
+    size: usize,
     special: bool,
 }
 
@@ -282,6 +293,10 @@ impl Walker<'_> {
     fn text(&mut self, tree: &mut Tree, cast: Option<Cast>, at: &At<'_>) -> Result<(), Finding> {
         let Scalar::Text(text) = &mut tree.value else { return Ok(()) };
         if text.raw().as_bytes().contains(&b'$') {
+            if self.size > MOST {
+                // It is refused already.
+                return Ok(());
+            }
             let spot = tree.spot;
             let mut missing = Vec::new();
             let unset = &mut |name: &str| missing.push(name.to_owned());
@@ -297,6 +312,8 @@ impl Walker<'_> {
                     .help(Masked::words(format!("set it, or write `${{{name}:-default}}`"))),
                 );
             }
+            self.size += result.as_ref().map_or(0, Text::size);
+            let result = if self.size > MOST { Err(Refused::TooLong) } else { result };
             let replaced = result.map_err(|refused| refused_at(refused, spot, at))?;
             let made_of = self.variables.origins.union(replaced.mark_spots());
             if made_of != crate::value::Sources::NONE {
@@ -325,6 +342,8 @@ fn refused_at(refused: Refused, spot: Spot, at: &At<'_>) -> Finding {
     match refused {
         Refused::Invalid => Finding::new(&codes::INTERPOLATION, "this is not a form of `${…}`".into(), spot)
             .help("write `$$` for a dollar sign that is meant as one"),
+        Refused::TooLong => Finding::new(&yaml::codes::TOO_LARGE, "the variables unfold to too much here".into(), spot)
+            .help("use fewer variables that are made of variables"),
         Refused::Required { name, message } => {
             let words = if message.is_empty() {
                 format!("the variable {name} is required and has no value")

@@ -74,6 +74,11 @@ impl Text {
         self.text.is_empty()
     }
 
+    /// How many bytes it and its marks take.
+    pub fn size(&self) -> usize {
+        self.text.len() + size_of_val(self.marks())
+    }
+
     /// The marked parts, in order, never overlapping.
     pub fn marks(&self) -> &[Mark] {
         self.marks.as_deref().map(|marks| &**marks).unwrap_or_default()
@@ -172,6 +177,11 @@ impl TextBuilder {
                 None => self.push(piece),
             }
         }
+    }
+
+    /// How many bytes it and its marks take so far.
+    pub fn size(&self) -> usize {
+        self.text.len() + size_of_val(self.marks.as_slice())
     }
 
     /// Appends a part of another text with its marks. Out of range or inside a character: nothing.
