@@ -219,7 +219,9 @@ impl Loader<'_> {
             (model, _) = self.file(path, model, place, variables, included, Stages::ALL)?;
         }
         canonical::defaults(&mut model);
-        canonical::validate(&model)?;
+        if !self.skip.validation {
+            canonical::validate(&model)?;
+        }
         if resolve_paths {
             self.resolver(&place.base).resolve(&mut model)?;
         }
@@ -254,7 +256,8 @@ impl Loader<'_> {
                     .help("begin it with `services:`")
                     .into());
             }
-            if self.skip.interpolation || interpolate(&mut root, variables, &mut self.findings)? {
+            let special = self.skip.interpolation || interpolate(&mut root, variables, &mut self.findings)?;
+            if special && !self.skip.validation {
                 no_special_numbers(&root)?;
             }
             promote_aliases(&mut root, &self.origins)?;
