@@ -42,6 +42,7 @@
 //! Resources are told apart by who they are ([`value::Key`]), never by what they are called, so renamed, content-named
 //! and other-environment objects align. Bodies refer to each other by key; encoders make names of it at the edge.
 
+mod beside;
 pub mod cli;
 pub mod compose;
 pub mod deploy;

@@ -165,8 +165,11 @@ fn written(configuration: &Configuration, masked: bool, json: bool) -> String {
         (false, true) => Form::Json,
         (false, false) => Form::Yaml,
     };
+    if json {
+        return configuration.json(form);
+    }
     let document = configuration.plain(form);
-    let text = if json { yaml::write_json(&document) } else { yaml::write_plain(&document) };
+    let text = yaml::write_plain(&document);
     std::mem::forget(document);
     text
 }

@@ -34,7 +34,7 @@ use std::{
 };
 
 use clap::Parser as _;
-use tokio::sync::watch;
+use tokio::{runtime, sync::watch};
 
 pub use arguments::Arguments;
 pub use exit::Exit;
@@ -88,7 +88,12 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
         parts: OnceLock::new(),
         asked: Mutex::default(),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let mut threads = match arguments.command {
+        // Over before two threads have started.
+        Command::Config(_) => runtime::Builder::new_current_thread(),
+        _ => runtime::Builder::new_multi_thread(),
+    };
+    let runtime = match threads.worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             context.output.error(&format!("no threads can be started: {error}"), None);

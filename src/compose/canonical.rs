@@ -1,11 +1,10 @@
 //! Short forms become long ones, and defaults are written out (compose.md, sections 5 and 6).
 
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 use smol_str::SmolStr;
 
 use super::{
-    beside::{MANY, beside},
     codes,
     merge::started,
     remedy,
@@ -14,6 +13,7 @@ use super::{
     table::{At, Table},
 };
 use crate::{
+    beside::{MANY, beside},
     diagnostic::{Finding, Findings},
     value::{Masked, Spot, Text},
     yaml::{Entry, HalfMut, Mapping, Scalar, Tree},
@@ -370,16 +370,17 @@ fn volume(tree: &mut Tree, raw: bool, at: &At<'_>) -> Result<(), Finding> {
         Err(_) if raw => return Ok(()),
         Err(why) => return Err(short::refused_volume(why, spot).at(at.to_string())),
     };
-    let mut mapping = Mapping::default();
+    // Type, source, target, read_only, and options of one kind.
+    let mut mapping = Mapping::with_capacity(5);
     mapping.set("type", Tree::text(if volume.bind { "bind" } else { "volume" }, spot));
     if !volume.source.is_empty() {
         // Marks of variables in the source stay: it is the beginning of the text.
         let source = text.slice(0..volume.source.len());
-        let source = if source.raw() == volume.source { source } else { Text::from(volume.source.as_str()) };
+        let source = if source.raw() == volume.source { source } else { Text::from(volume.source) };
         mapping.set("source", Tree::text(source, spot));
     }
-    let target = if volume.target.is_empty() || volume.bare { volume.target.clone() } else { clean(&volume.target) };
-    if !target.is_empty() {
+    if !volume.target.is_empty() {
+        let target = if volume.bare { volume.target.into() } else { clean(volume.target) };
         mapping.set("target", Tree::text(target, spot));
     }
     if volume.read_only {
@@ -414,6 +415,9 @@ fn ports(tree: &mut Tree, raw: bool, at: &At<'_>) -> Result<(), Finding> {
         return Err(wrong(tree, "a list", at));
     }
     let Some(items) = tree.as_sequence_mut() else { return Ok(()) };
+    if items.iter().all(|item| item.as_mapping().is_some()) {
+        return Ok(());
+    }
     let mut out = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let spot = item.spot;
@@ -422,8 +426,8 @@ fn ports(tree: &mut Tree, raw: bool, at: &At<'_>) -> Result<(), Finding> {
                 out.push(item.clone());
                 continue;
             }
-            Scalar::Integer(number) => number.to_string(),
-            Scalar::Text(text) => text.raw().to_owned(),
+            Scalar::Integer(number) => number.to_string().into(),
+            Scalar::Text(text) => Cow::Borrowed(text.raw()),
             _ => return Err(wrong(item, "a port", &at.item(index))),
         };
         let all = match short::ports(&text) {
@@ -440,7 +444,8 @@ fn ports(tree: &mut Tree, raw: bool, at: &At<'_>) -> Result<(), Finding> {
                 let words = format!("`{text}` names no container port");
                 return Err(short::refused(words, spot).at(at.item(index).to_string()).help("ports count from 1"));
             }
-            let mut mapping = Mapping::default();
+            // One for the name that a default or an overlay adds.
+            let mut mapping = Mapping::with_capacity(6);
             mapping.set("mode", Tree::text("ingress", spot));
             if !port.host_ip.is_empty() {
                 mapping.set("host_ip", Tree::text(port.host_ip, spot));

@@ -22,9 +22,12 @@ pub fn name_says_so(name: &str) -> bool {
     let begins = |rest: &[u8]| {
         PARTS.iter().any(|part| rest.get(..part.len()).is_some_and(|start| start.eq_ignore_ascii_case(part)))
     };
-    let initial = |b: u8| matches!(b.to_ascii_uppercase(), b'P' | b'S' | b'T' | b'C' | b'K');
+    let initials = |pair: &[u8]| {
+        matches!(pair, [b'P' | b'p', b'A' | b'a' | b'W' | b'w'] | [b'S' | b's' | b'K' | b'k', b'E' | b'e'])
+            || matches!(pair, [b'T' | b't', b'O' | b'o'] | [b'C' | b'c', b'R' | b'r'])
+    };
     let bytes = name.as_bytes();
-    if !bytes.iter().enumerate().any(|(at, b)| initial(*b) && bytes.get(at..).is_some_and(begins)) {
+    if !bytes.windows(2).enumerate().any(|(at, pair)| initials(pair) && bytes.get(at..).is_some_and(begins)) {
         return false;
     }
     let upper = name.to_ascii_uppercase();
@@ -51,9 +54,9 @@ pub fn credentials_in_url(text: &Text, name: &str, spot: Spot, secrets: &Secrets
     }
     let id = secrets.conceal(raw.get(range.clone()).unwrap_or_default().as_bytes(), name, spot.into());
     let mut builder = TextBuilder::default();
-    builder.push_text(&text.slice(0..range.start));
+    builder.push_part(text, 0..range.start);
     builder.push_marked(raw.get(range.clone()).unwrap_or_default(), spot, Some(id));
-    builder.push_text(&text.slice(range.end..raw.len()));
+    builder.push_part(text, range.end..raw.len());
     Some(builder.finish())
 }
 

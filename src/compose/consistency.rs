@@ -2,33 +2,49 @@
 
 use std::collections::HashMap;
 
-use super::{codes, units};
+use smol_str::SmolStr;
+
+use super::{codes, seen::Seen, table::At, units};
 use crate::{
+    beside::in_halves,
     diagnostic::{Finding, Findings},
     value::{Masked, Spot},
     yaml::{Entry, Scalar, Tree},
 };
 
+const SERVICES: At<'static> = At::ROOT.key("services");
+const JOBS: At<'static> = At::ROOT.key("jobs");
+
 /// Checks the enabled services of a model; `disabled` are those that no active profile enables.
 pub(super) fn check(root: &Tree, disabled: &Tree) -> Findings {
     let mut checker = Checker { root, disabled, findings: Findings::new() };
-    for (name, entry) in section(root, "services") {
-        checker.service(name, entry);
+    let services = root.get("services").and_then(Tree::as_mapping).map(|services| services.entries.as_slice());
+    let some = |services: &[(SmolStr, Entry)]| {
+        let mut checker = Checker { root, disabled, findings: Findings::new() };
+        for (name, entry) in services {
+            checker.service(name, entry);
+        }
+        checker.findings
+    };
+    for findings in in_halves(services.unwrap_or_default(), some) {
+        checker.findings.extend(findings);
     }
     for (name, entry) in section(root, "jobs") {
         let all = section(root, "services").chain(section(disabled, "services"));
         if all.into_iter().any(|(service, _)| service == name) {
             let words = format!("`{name}` is a service and a job");
-            checker.push(Finding::new(&codes::CONFLICT, Masked::words(words), entry.key), &format!("jobs.{name}"));
+            checker.push(Finding::new(&codes::CONFLICT, Masked::words(words), entry.key), &JOBS.key(name));
         }
-        checker.dependencies("jobs", name, entry);
+        checker.dependencies(&JOBS.key(name), entry, true);
     }
     for (name, entry) in section(root, "secrets") {
         let said = ["external", "file", "environment"].iter().any(|key| entry.tree.get(key).is_some());
         if !said {
             let words = format!("the secret `{name}` says neither `file` nor `environment`");
-            checker
-                .push(Finding::new(&codes::MISSING_KEY, Masked::words(words), entry.key), &format!("secrets.{name}"));
+            checker.push(
+                Finding::new(&codes::MISSING_KEY, Masked::words(words), entry.key),
+                &At::ROOT.key("secrets").key(name),
+            );
         }
     }
     checker.cycles();
@@ -49,7 +65,7 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn push(&mut self, finding: Finding, at: &str) {
+    fn push(&mut self, finding: Finding, at: &At<'_>) {
         let remedy = match finding.code.name {
             _ if finding.help.is_some() => None,
             "conflicting-attributes" => Some("keep one of the two, or make them say the same"),
@@ -62,10 +78,10 @@ impl Checker<'_> {
             Some(remedy) => finding.help(remedy),
             None => finding,
         };
-        self.findings.push(finding.at(at));
+        self.findings.push(finding.at(at.to_string()));
     }
 
-    fn undefined(&mut self, what: &str, name: &str, spot: Spot, at: &str, section_name: &str) {
+    fn undefined(&mut self, what: &str, name: &str, spot: Spot, at: &At<'_>, section_name: &str) {
         let words = format!("there is no {what} `{name}`");
         let mut finding = Finding::new(&codes::UNDEFINED, Masked::words(words), spot);
         let known: Vec<&str> = section(self.root, section_name).map(|(name, _)| name).collect();
@@ -80,7 +96,7 @@ impl Checker<'_> {
     }
 
     fn service(&mut self, name: &str, entry: &Entry) {
-        let at = format!("services.{name}");
+        let at = SERVICES.key(name);
         let service = &entry.tree;
         let get = |key: &str| service.get(key);
         let conflict = |words: &str, spot| Finding::new(&codes::CONFLICT, Masked::words(words), spot);
@@ -98,14 +114,14 @@ impl Checker<'_> {
             self.push(
                 conflict("`network_mode` and `networks` exclude each other", mode.spot)
                     .label(networks.spot, "the networks"),
-                &format!("{at}.network_mode"),
+                &at.key("network_mode"),
             );
         }
         for (network, used) in
             get("networks").and_then(Tree::as_mapping).into_iter().flat_map(|mapping| &mapping.entries)
         {
             if self.root.at(&["networks", network]).is_none() {
-                self.undefined("network", network, used.key, &format!("{at}.networks.{network}"), "networks");
+                self.undefined("network", network, used.key, &at.key("networks").key(network), "networks");
             }
         }
         if let Some(test) = service.at(&["healthcheck", "test"])
@@ -116,15 +132,15 @@ impl Checker<'_> {
                 Finding::new(&codes::INVALID_VALUE, "a test begins with CMD, CMD-SHELL or NONE".into(), first.spot);
             self.push(
                 finding.help("put `CMD` before the words, or write the test as one string"),
-                &format!("{at}.healthcheck.test"),
+                &at.key("healthcheck").key("test"),
             );
         }
-        self.dependencies("services", name, entry);
+        self.dependencies(&at, entry, false);
         if let Some(mode) = get("network_mode")
             && let Some(other) = mode.raw().and_then(|mode| mode.strip_prefix("service:"))
             && self.root.at(&["services", other]).is_none()
         {
-            self.undefined("service", other, mode.spot, &format!("{at}.network_mode"), "services");
+            self.undefined("service", other, mode.spot, &at.key("network_mode"), "services");
         }
         for mount in get("volumes").and_then(Tree::as_sequence).unwrap_or_default() {
             let source = mount.get("source").and_then(Tree::raw).unwrap_or_default();
@@ -132,7 +148,7 @@ impl Checker<'_> {
                 && !source.is_empty()
                 && self.root.at(&["volumes", source]).is_none()
             {
-                self.undefined("volume", source, mount.spot, &format!("{at}.volumes"), "volumes");
+                self.undefined("volume", source, mount.spot, &at.key("volumes"), "volumes");
             }
         }
         for (key, what) in [("configs", "config"), ("secrets", "secret")] {
@@ -141,7 +157,7 @@ impl Checker<'_> {
         self.mounts(service, &["build", "secrets"], "secrets", "secret", &at);
         for (model, used) in get("models").and_then(Tree::as_mapping).into_iter().flat_map(|mapping| &mapping.entries) {
             if self.root.at(&["models", model]).is_none() {
-                self.undefined("model", model, used.key, &format!("{at}.models.{model}"), "models");
+                self.undefined("model", model, used.key, &at.key("models").key(model), "models");
             }
         }
         self.counts(service, &at);
@@ -153,20 +169,20 @@ impl Checker<'_> {
                     Masked::words(format!("the action `{action}` needs a `target`")),
                     watch.spot,
                 );
-                self.push(finding, &format!("{at}.develop.watch"));
+                self.push(finding, &at.key("develop").key("watch"));
             }
         }
         self.targets(service, &at);
     }
 
-    fn build(&mut self, service: &Tree, build: &Tree, at: &str) {
+    fn build(&mut self, service: &Tree, build: &Tree, at: &At<'_>) {
         if let (Some(_), Some(inline)) = (build.get("dockerfile"), build.get("dockerfile_inline")) {
             let finding = Finding::new(
                 &codes::CONFLICT,
                 "`dockerfile` and `dockerfile_inline` exclude each other".into(),
                 inline.spot,
             );
-            self.push(finding, &format!("{at}.build"));
+            self.push(finding, &at.key("build"));
         }
         for (context, entry) in
             build.get("additional_contexts").and_then(Tree::as_mapping).into_iter().flat_map(|m| &m.entries)
@@ -176,7 +192,7 @@ impl Checker<'_> {
             if found.is_none_or(|service| service.get("build").is_none()) {
                 let words = format!("the context `{context}` wants a service `{other}` that is built");
                 let finding = Finding::new(&codes::UNDEFINED, Masked::words(words), entry.tree.spot);
-                self.push(finding, &format!("{at}.build.additional_contexts.{context}"));
+                self.push(finding, &at.key("build").key("additional_contexts").key(context));
             }
         }
         if let (Some(platforms), Some(platform)) =
@@ -186,26 +202,25 @@ impl Checker<'_> {
         {
             let finding =
                 Finding::new(&codes::CONFLICT, "`build.platforms` does not name this platform".into(), platform.spot);
-            self.push(finding, &format!("{at}.platform"));
+            self.push(finding, &at.key("platform"));
         }
     }
 
-    fn mounts(&mut self, service: &Tree, path: &[&str], section_name: &str, what: &str, at: &str) {
+    fn mounts(&mut self, service: &Tree, path: &[&str], section_name: &str, what: &str, at: &At<'_>) {
         for mount in service.at(path).and_then(Tree::as_sequence).unwrap_or_default() {
             let source = mount.get("source").and_then(Tree::raw).unwrap_or_default();
             if self.root.at(&[section_name, source]).is_none() {
-                self.undefined(what, source, mount.spot, &format!("{at}.{}", path.join(".")), section_name);
+                self.undefined(what, source, mount.spot, &at.key(&path.join(".")), section_name);
             }
         }
     }
 
-    fn dependencies(&mut self, kind: &str, name: &str, entry: &Entry) {
+    /// What a service waits for; `jobs`: it may be a job as well.
+    fn dependencies(&mut self, at: &At<'_>, entry: &Entry, jobs: bool) {
         for (other, dependency) in
             entry.tree.get("depends_on").and_then(Tree::as_mapping).into_iter().flat_map(|m| &m.entries)
         {
-            if self.root.at(&["services", other]).is_some()
-                || (kind == "jobs" && self.root.at(&["jobs", other]).is_some())
-            {
+            if self.root.at(&["services", other]).is_some() || (jobs && self.root.at(&["jobs", other]).is_some()) {
                 continue;
             }
             let optional =
@@ -213,11 +228,11 @@ impl Checker<'_> {
             if optional && self.disabled.at(&["services", other]).is_some() {
                 continue;
             }
-            self.undefined("service", other, dependency.key, &format!("{kind}.{name}.depends_on.{other}"), "services");
+            self.undefined("service", other, dependency.key, &at.key("depends_on").key(other), "services");
         }
     }
 
-    fn counts(&mut self, service: &Tree, at: &str) {
+    fn counts(&mut self, service: &Tree, at: &At<'_>) {
         let integer = |path: &[&str]| match service.at(path).map(|tree| (&tree.value, tree.spot)) {
             Some((Scalar::Integer(value), spot)) => Some((*value, spot)),
             _ => None,
@@ -231,14 +246,14 @@ impl Checker<'_> {
                 Masked::words(format!("`scale` says {scale}, `deploy.replicas` says {replicas}")),
                 spot,
             );
-            self.push(finding.label(other, "the other count"), &format!("{at}.scale"));
+            self.push(finding.label(other, "the other count"), &at.key("scale"));
         }
         for (count, key) in [(scale, "scale"), (replicas, "deploy.replicas")] {
             if let Some((value, spot)) = count
                 && value < 0
             {
                 let finding = Finding::new(&codes::INVALID_VALUE, "a count is 0 or more".into(), spot);
-                self.push(finding.help("write 0 to run none"), &format!("{at}.{key}"));
+                self.push(finding.help("write 0 to run none"), &at.key(key));
             }
         }
         let amount = |path: &[&str]| {
@@ -271,7 +286,7 @@ impl Checker<'_> {
             #[allow(clippy::float_cmp, reason = "both were read by the same rules")]
             if value != other && (value - other).abs() > f64::from(f32::EPSILON) {
                 let words = format!("`{short}` and `deploy.resources.{block}.{long}` differ");
-                self.push(Finding::new(&codes::CONFLICT, Masked::words(words), spot), &format!("{at}.{short}"));
+                self.push(Finding::new(&codes::CONFLICT, Masked::words(words), spot), &at.key(short));
             }
         }
         let count = scale.or(replicas).map_or(1, |(value, _)| value);
@@ -280,22 +295,27 @@ impl Checker<'_> {
         {
             let finding =
                 Finding::new(&codes::CONFLICT, "`container_name` allows one container only".into(), name.spot);
-            self.push(finding.help("remove it, or run one replica"), &format!("{at}.container_name"));
+            self.push(finding.help("remove it, or run one replica"), &at.key("container_name"));
         }
     }
 
-    fn targets(&mut self, service: &Tree, at: &str) {
-        let mut known: HashMap<String, Spot> = HashMap::new();
+    fn targets(&mut self, service: &Tree, at: &At<'_>) {
         let tmpfs = service.get("tmpfs").and_then(Tree::as_sequence).unwrap_or_default().iter();
-        let tmpfs = tmpfs
-            .map(|item| (item.raw().unwrap_or_default().split(':').next().unwrap_or_default().to_owned(), item.spot));
+        let tmpfs = tmpfs.map(|item| (item.raw().unwrap_or_default().split(':').next().unwrap_or_default(), item.spot));
         let mounts = service.get("volumes").and_then(Tree::as_sequence).unwrap_or_default().iter();
-        let mounts =
-            mounts.map(|mount| (mount.get("target").and_then(Tree::raw).unwrap_or_default().to_owned(), mount.spot));
+        let mounts = mounts.map(|mount| (mount.get("target").and_then(Tree::raw).unwrap_or_default(), mount.spot));
+        let mut seen = Seen::default();
+        // By the numbers of the targets: where each was mounted last.
+        let mut places: Vec<Spot> = Vec::new();
         for (target, spot) in tmpfs.chain(mounts) {
-            if let Some(first) = known.insert(target.clone(), spot) {
-                let finding = Finding::new(&codes::CONFLICT, Masked::words(format!("{target} is mounted twice")), spot);
-                self.push(finding.label(first, "first here"), &format!("{at}.volumes"));
+            match places.get_mut(seen.add(target.into()).0) {
+                Some(place) => {
+                    let first = std::mem::replace(place, spot);
+                    let words = Masked::words(format!("{target} is mounted twice"));
+                    let finding = Finding::new(&codes::CONFLICT, words, spot);
+                    self.push(finding.label(first, "first here"), &at.key("volumes"));
+                }
+                None => places.push(spot),
             }
         }
     }
@@ -323,7 +343,7 @@ impl Checker<'_> {
                             let circle: Vec<&str> = circle.chain([other]).collect();
                             let words = format!("the services wait for each other: {}", circle.join(" → "));
                             let finding = Finding::new(&codes::CYCLE, Masked::words(words), spot);
-                            self.push(finding, &format!("{kind}.{first}.depends_on"));
+                            self.push(finding, &At::ROOT.key(kind).key(first).key("depends_on"));
                             return;
                         }
                         None => {

@@ -1,6 +1,13 @@
 //! `.env` files and the files of `env_file` (compose.md, section 6).
 
-use super::{codes, interpolate::substitute_with, request::Files, variables::Variables};
+use std::collections::HashMap;
+
+use super::{
+    codes,
+    interpolate::{MOST, Refused, substitute_with},
+    request::Files,
+    variables::Variables,
+};
 use crate::{
     diagnostic::Finding,
     value::{FileId, FileRole, Located, Masked, Origins, Spot, Text},
@@ -35,7 +42,8 @@ pub(super) fn read(
     })?;
     let text = text.strip_prefix('\u{FEFF}').map_or_else(|| text.clone(), str::to_owned).replace("\r\n", "\n");
     let file = origins.add_file(shown, role, text.as_str());
-    Reader { text: &text, file, origins, outer, earlier, found: Vec::new() }.all()
+    let (found, latest) = (Vec::new(), HashMap::new());
+    Reader { text: &text, file, origins, outer, earlier, found, latest, size: 0 }.all()
 }
 
 struct Reader<'a> {
@@ -45,6 +53,10 @@ struct Reader<'a> {
     outer: &'a Lookup<'a>,
     earlier: &'a Lookup<'a>,
     found: Vec<Assignment>,
+    /// The place of the latest of each name among them.
+    latest: HashMap<&'a str, usize>,
+    /// The bytes of all values.
+    size: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -113,7 +125,7 @@ impl<'a> Reader<'a> {
         let Some((end, value_start)) = name_end else {
             // A name without a line end is a value without a name.
             let value = self.text_value(rest.trim_end(), at, at + rest.len())?;
-            self.found.push(("".into(), Located::new(Some(value), self.spot(at, at + rest.len()))));
+            self.assign("", Some(value), self.spot(at, at + rest.len()))?;
             return Ok(self.text.len());
         };
         let name = rest.get(..end).unwrap_or_default().trim_end();
@@ -122,7 +134,7 @@ impl<'a> Reader<'a> {
         }
         if inherited {
             let spot = self.spot(at, at + name.len());
-            self.found.push((name.into(), Located::new(None, spot)));
+            self.assign(name, None, spot)?;
             return Ok(at + value_start);
         }
         let mut value_at = at + value_start;
@@ -130,8 +142,18 @@ impl<'a> Reader<'a> {
         value_at += after.len() - after.trim_start_matches([' ', '\t', '\u{b}', '\u{c}', '\r']).len();
         let (value, end) = self.value(value_at)?;
         let spot = self.spot(at, end.min(self.text.len()));
-        self.found.push((name.into(), Located::new(Some(value), spot)));
+        self.assign(name, Some(value), spot)?;
         Ok(end)
+    }
+
+    fn assign(&mut self, name: &'a str, value: Option<Text>, spot: Spot) -> Result<(), Finding> {
+        self.size += value.as_ref().map_or(0, Text::size);
+        if self.size > MOST {
+            return Err(too_long(spot));
+        }
+        self.latest.insert(name, self.found.len());
+        self.found.push((name.into(), Located::new(value, spot)));
+        Ok(())
     }
 
     fn spot(&self, start: usize, end: usize) -> Spot {
@@ -174,16 +196,22 @@ impl<'a> Reader<'a> {
     fn text_value(&self, template: &str, start: usize, end: usize) -> Result<Text, Finding> {
         let lookup = |name: &str| {
             let above = || {
-                let (_, found) = self.found.iter().rev().find(|(known, _)| &**known == name)?;
+                let (_, found) = self.found.get(*self.latest.get(name)?)?;
                 found.value.clone().map(|text| Located::new(text, found.spot))
             };
             (self.outer)(name).or_else(above).or_else(|| (self.earlier)(name))
         };
-        substitute_with(template, &lookup, &mut |_| {}).map_err(|_| {
-            Finding::new(&codes::ENV_FILE, "this is not a form of `${…}`".into(), self.spot(start, end))
-                .help("write the value in single quotes to take it as it is")
+        substitute_with(template, &lookup, &mut |_| {}).map_err(|refused| match refused {
+            Refused::TooLong => too_long(self.spot(start, end)),
+            _ => Finding::new(&codes::ENV_FILE, "this is not a form of `${…}`".into(), self.spot(start, end))
+                .help("write the value in single quotes to take it as it is"),
         })
     }
+}
+
+fn too_long(spot: Spot) -> Finding {
+    Finding::new(&codes::ENV_FILE, "the variables unfold to too much here".into(), spot)
+        .help("use fewer variables that are made of variables")
 }
 
 /// The escapes of double quotes. `\$` becomes `$$`, so that interpolation gives a dollar sign.

@@ -2,7 +2,7 @@
 //!
 //! What a variable put in stays marked with the place of the variable, and secret where the variable is.
 
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 use super::{
     codes, remedy,
@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     diagnostic::{Finding, Findings},
-    value::{Masked, Spot, Text, TextBuilder},
-    yaml::{Scalar, Tree},
+    value::{Located, Masked, Spot, Text, TextBuilder},
+    yaml::{self, Scalar, Tree},
 };
 
 /// What a substitution can go wrong with.
@@ -22,30 +22,43 @@ pub(super) enum Refused {
     Invalid,
     /// `${NAME:?message}`.
     Required { name: String, message: Text },
+    /// More than anybody means.
+    TooLong,
 }
 
 /// Replaces every form in a template. `unset` hears of variables that have no value and no default.
-pub(super) fn substitute(template: &str, variables: &Variables, unset: &mut dyn FnMut(&str)) -> Result<Text, Refused> {
-    let mut out = TextBuilder::default();
-    substitute_into(&mut out, template, &|name| variables.get(name).cloned(), unset, 0)?;
-    Ok(out.finish())
+fn substitute(
+    out: &mut TextBuilder,
+    template: &str,
+    variables: &Variables,
+    unset: &mut dyn FnMut(&str),
+) -> Result<Text, Refused> {
+    let done = substitute_into(out, template, &|name| variables.get(name).map(Cow::Borrowed), unset, 0);
+    // What was put together of one that is refused is taken out as well.
+    let text = out.finish();
+    done.map(|()| text)
 }
 
-type Lookup<'a> = dyn Fn(&str) -> Option<crate::value::Located<Text>> + 'a;
+type Found<'a> = Cow<'a, Located<Text>>;
+type Lookup<'a> = dyn Fn(&str) -> Option<Found<'a>> + 'a;
 
 /// The same with any way to find a variable: `.env` files read their own earlier lines too.
 pub(super) fn substitute_with(
     template: &str,
-    lookup: &Lookup<'_>,
+    lookup: &dyn Fn(&str) -> Option<Located<Text>>,
     unset: &mut dyn FnMut(&str),
 ) -> Result<Text, Refused> {
     let mut out = TextBuilder::default();
-    substitute_into(&mut out, template, lookup, unset, 0)?;
+    substitute_into(&mut out, template, &|name| lookup(name).map(Cow::Owned), unset, 0)?;
     Ok(out.finish())
 }
 
 /// The most `${…}` inside one another.
 const DEEPEST: usize = 100;
+/// The most bytes that one value may take once its variables are replaced.
+const LONGEST: usize = 16 << 20;
+/// The same of all values of a file in which variables are replaced: variables made of variables grow fast.
+pub(super) const MOST: usize = 64 << 20;
 
 fn substitute_into(
     out: &mut TextBuilder,
@@ -59,6 +72,9 @@ fn substitute_into(
     }
     let mut rest = template;
     while let Some(dollar) = rest.find('$') {
+        if out.size() > LONGEST {
+            return Err(Refused::TooLong);
+        }
         out.push(rest.get(..dollar).unwrap_or_default());
         let after = rest.get(dollar + 1..).unwrap_or_default();
         if let Some(behind) = after.strip_prefix('$') {
@@ -95,14 +111,13 @@ fn insert(out: &mut TextBuilder, name: &str, lookup: &Lookup<'_>, unset: &mut dy
 }
 
 /// A variable's value as one mark; secret as a whole when a part of it is.
-fn push_variable(out: &mut TextBuilder, found: &crate::value::Located<Text>) {
-    let mut at_least_one = false;
+fn push_variable(out: &mut TextBuilder, found: &Located<Text>) {
+    if found.value.marks().is_empty() {
+        out.push_marked(found.value.raw(), found.spot, None);
+        return;
+    }
     for (piece, mark) in found.value.pieces() {
         out.push_marked(piece, found.spot, mark.and_then(|(_, secret)| secret));
-        at_least_one = true;
-    }
-    if !at_least_one {
-        out.push_marked("", found.spot, None);
     }
 }
 
@@ -232,16 +247,23 @@ static CASTS: LazyLock<Table<Cast>> = LazyLock::new(|| {
 });
 
 /// Interpolates and casts every string below a document's root, and tells everything that cannot be.
-pub(super) fn interpolate(root: &mut Tree, variables: &Variables, findings: &mut Findings) -> Result<(), Findings> {
-    let mut walker = Walker { variables, findings, errors: Findings::new() };
+/// Tells whether a number among the values is none that JSON can say.
+pub(super) fn interpolate(root: &mut Tree, variables: &Variables, findings: &mut Findings) -> Result<bool, Findings> {
+    let (errors, out) = (Findings::new(), TextBuilder::default());
+    let mut walker = Walker { variables, findings, errors, out, size: 0, special: false };
     walker.walk(root, Some(&CASTS), &At::ROOT);
-    if walker.errors.is_empty() { Ok(()) } else { Err(walker.errors) }
+    if walker.errors.is_empty() { Ok(walker.special) } else { Err(walker.errors) }
 }
 
 struct Walker<'a> {
     variables: &'a Variables,
     findings: &'a mut Findings,
     errors: Findings,
+    /// Where texts are put together.
+    out: TextBuilder,
+    /// The bytes of all that were.
+    size: usize,
+    special: bool,
 }
 
 impl Walker<'_> {
@@ -261,7 +283,9 @@ impl Walker<'_> {
                 if let Err(finding) = self.text(tree, table.and_then(Table::rule).copied(), at) {
                     self.errors.push(finding);
                 }
+                self.special |= matches!(tree.value, Scalar::Float(number) if !number.is_finite());
             }
+            Scalar::Float(number) => self.special |= !number.is_finite(),
             _ => {}
         }
     }
@@ -269,9 +293,14 @@ impl Walker<'_> {
     fn text(&mut self, tree: &mut Tree, cast: Option<Cast>, at: &At<'_>) -> Result<(), Finding> {
         let Scalar::Text(text) = &mut tree.value else { return Ok(()) };
         if text.raw().as_bytes().contains(&b'$') {
+            if self.size > MOST {
+                // It is refused already.
+                return Ok(());
+            }
             let spot = tree.spot;
             let mut missing = Vec::new();
-            let result = substitute(text.raw(), self.variables, &mut |name| missing.push(name.to_owned()));
+            let unset = &mut |name: &str| missing.push(name.to_owned());
+            let result = substitute(&mut self.out, text.raw(), self.variables, unset);
             for name in missing {
                 self.findings.push(
                     Finding::new(
@@ -283,6 +312,8 @@ impl Walker<'_> {
                     .help(Masked::words(format!("set it, or write `${{{name}:-default}}`"))),
                 );
             }
+            self.size += result.as_ref().map_or(0, Text::size);
+            let result = if self.size > MOST { Err(Refused::TooLong) } else { result };
             let replaced = result.map_err(|refused| refused_at(refused, spot, at))?;
             let made_of = self.variables.origins.union(replaced.mark_spots());
             if made_of != crate::value::Sources::NONE {
@@ -311,6 +342,8 @@ fn refused_at(refused: Refused, spot: Spot, at: &At<'_>) -> Finding {
     match refused {
         Refused::Invalid => Finding::new(&codes::INTERPOLATION, "this is not a form of `${…}`".into(), spot)
             .help("write `$$` for a dollar sign that is meant as one"),
+        Refused::TooLong => Finding::new(&yaml::codes::TOO_LARGE, "the variables unfold to too much here".into(), spot)
+            .help("use fewer variables that are made of variables"),
         Refused::Required { name, message } => {
             let words = if message.is_empty() {
                 format!("the variable {name} is required and has no value")

@@ -204,6 +204,7 @@ fn declared_name(
     request: &Request,
 ) -> Result<Option<Located<Text>>, Findings> {
     let mut declared = None;
+    loader.read_ahead(files);
     for path in files {
         let Ok(documents) = loader.documents(path) else { continue };
         for document in documents.iter() {
@@ -244,8 +245,12 @@ fn assigned(mapping: &Mapping, name: &str) -> Option<Located<Text>> {
     Some(Located::new(tree.as_text()?.clone(), tree.spot))
 }
 
+/// The most bytes that all services together may have from files.
+const MOST: usize = 256 << 20;
+
 /// `env_file`: its variables go under those of `environment`.
 fn environment_files(tree: &mut Tree, files: &Trees<'_>, variables: &Variables, from: &str) -> Result<(), Findings> {
+    let mut size = 0;
     for (name, service) in services_mut(tree) {
         if service.get("env_file").is_none() {
             continue;
@@ -287,6 +292,12 @@ fn environment_files(tree: &mut Tree, files: &Trees<'_>, variables: &Variables, 
                 .help("leave it out, or write `raw`")),
             };
             let assignments = assignments.map_err(|finding| named(finding, item.spot).at(at()))?;
+            size += assignments.iter().filter_map(|(_, value)| value.value.as_ref()).map(Text::size).sum::<usize>();
+            if size > MOST {
+                let words = "the services have more from their files than fits into memory";
+                let finding = Finding::new(&codes::ENV_FILE, words.into(), item.spot);
+                return Err(finding.help("leave out of the files what a service does not need").at(at()).into());
+            }
             for (key, value) in assignments {
                 let text = match value.value {
                     Some(text) => Some(Located::new(text, value.spot)),

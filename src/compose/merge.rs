@@ -127,9 +127,7 @@ impl Merger<'_> {
         for (key, entry) in b.entries {
             let next = rules.and_then(|rules| rules.step(&key));
             match a.entries.get_mut(&key) {
-                None => {
-                    a.entries.insert(key, entry);
-                }
+                None => a.entries.append(key, entry),
                 Some(slot) => {
                     let old = std::mem::take(&mut slot.tree);
                     slot.tree = self.tree(old, entry.tree, next, &at.key(&key))?;
@@ -241,15 +239,18 @@ fn appended(mut a: Vec<Tree>, b: Vec<Tree>) -> Vec<Tree> {
 pub(super) fn key_value_items(tree: Tree) -> Vec<Tree> {
     match tree.value {
         Scalar::Mapping(mapping) => {
-            let mut items: Vec<Tree> = Vec::new();
+            let mut items: Vec<Tree> = Vec::with_capacity(mapping.entries.len());
+            let mut text = TextBuilder::default();
             for (key, entry) in mapping.entries {
                 match entry.tree.value {
                     Scalar::Null => items.push(Tree::text(
                         &*key,
                         if entry.tree.spot.is_somewhere() { entry.tree.spot } else { entry.key },
                     )),
-                    Scalar::Sequence(values) => items.extend(values.into_iter().map(|value| key_value(&key, &value))),
-                    _ => items.push(key_value(&key, &entry.tree)),
+                    Scalar::Sequence(values) => {
+                        items.extend(values.into_iter().map(|value| key_value(&key, &value, &mut text)));
+                    }
+                    _ => items.push(key_value(&key, &entry.tree, &mut text)),
                 }
             }
             items.sort_by(|x, y| x.raw().cmp(&y.raw()));
@@ -261,11 +262,13 @@ pub(super) fn key_value_items(tree: Tree) -> Vec<Tree> {
     }
 }
 
-fn key_value(key: &str, value: &Tree) -> Tree {
-    let mut text = TextBuilder::default();
+fn key_value(key: &str, value: &Tree, text: &mut TextBuilder) -> Tree {
     text.push(key);
     text.push("=");
-    text.push_text(&value.to_text().unwrap_or_else(|| Text::from("map[]")));
+    match &value.value {
+        Scalar::Text(value) => text.push_text(value),
+        _ => text.push_text(&value.to_text().unwrap_or_else(|| Text::from("map[]"))),
+    }
     Tree::text(text.finish(), value.spot)
 }
 

@@ -1,6 +1,5 @@
 //! Compose files to a typed model, exactly as Docker Compose loads them: one module per stage.
 
-mod beside;
 mod bind;
 mod canonical;
 pub(crate) mod codes;

@@ -6,7 +6,6 @@ use serde_json::Value as Json;
 use smol_str::SmolStr;
 
 use super::{
-    beside::{MANY, beside},
     load::Resolved,
     normalize,
     order::natural,
@@ -15,9 +14,10 @@ use super::{
     variables::Variables,
 };
 use crate::{
+    beside::in_halves,
     diagnostic::Findings,
     value::Exposure,
-    yaml::{Entry, Plain, Scalar, Tree},
+    yaml::{self, Entry, Plain, Scalar, Tree},
 };
 
 /// A loaded application, before it is printed.
@@ -63,8 +63,28 @@ impl Configuration {
 
     /// What is to be written, in one of the forms.
     pub fn plain(&self, form: Form) -> Plain<'_> {
+        self.root(self.writer(form))
+    }
+
+    /// The same as JSON over several lines. Services are brought into their form while they are written, one by one:
+    /// there may be thousands.
+    pub fn json(&self, form: Form) -> String {
+        let writer = Writer { apart: !self.raw, ..self.writer(form) };
+        let services = self.tree.get("services").and_then(Tree::as_mapping).filter(|_| writer.apart);
+        let services = services.into_iter().flat_map(|services| &services.entries);
+        let mut services: Vec<_> = services.map(|(key, entry)| (writer.escape((&**key).into()), &entry.tree)).collect();
+        writer.sort_names(&mut services);
+        yaml::write_json_with(&self.root(writer), "services", &services, |tree| writer.part(tree, "service"))
+    }
+
+    fn writer(&self, form: Form) -> Writer {
         let shape = if matches!(form, Form::Json | Form::Hashed) { Shape::Json } else { Shape::Yaml };
-        let writer = Writer { shape, masked: form == Form::Masked, escaped: form != Form::Hashed && !self.raw };
+        let (masked, escaped) = (form == Form::Masked, form != Form::Hashed && !self.raw);
+        Writer { shape, masked, escaped, apart: false }
+    }
+
+    fn root(&self, writer: Writer) -> Plain<'_> {
+        let shape = writer.shape;
         let mut root = if self.raw { writer.raw(&self.tree) } else { writer.part(&self.tree, "root") };
         let Plain::Map(entries) = &mut root else { return root };
         if !self.raw && !entries.iter().any(|(key, _)| key == "services") {
@@ -102,6 +122,8 @@ struct Writer {
     masked: bool,
     /// Whether dollar signs are doubled, so that what is written can be read again.
     escaped: bool,
+    /// Whether services are written apart, and the root holds none.
+    apart: bool,
 }
 
 impl Writer {
@@ -134,8 +156,8 @@ impl Writer {
             Scalar::Sequence(items) => Plain::List(items.iter().map(|item| self.sorted(item)).collect()),
             Scalar::Mapping(mapping) => {
                 let entries = mapping.entries.iter();
-                let mut entries =
-                    entries.map(|(key, entry)| (self.escape((&**key).into()), self.sorted(&entry.tree))).collect();
+                let entries = entries.map(|(key, entry)| (self.escape((&**key).into()), self.sorted(&entry.tree)));
+                let mut entries: Vec<_> = entries.collect();
                 self.sort_names(&mut entries);
                 Plain::Map(entries)
             }
@@ -160,7 +182,7 @@ impl Writer {
         root
     }
 
-    fn sort_names(self, entries: &mut Vec<(Cow<'_, str>, Plain<'_>)>) {
+    fn sort_names<T>(self, entries: &mut [(Cow<'_, str>, T)]) {
         match self.shape {
             Shape::Json => entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b)),
             Shape::Yaml => entries.sort_by(|(a, _), (b, _)| natural(a, b)),
@@ -171,9 +193,12 @@ impl Writer {
     fn part<'t>(self, tree: &'t Tree, name: &str) -> Plain<'t> {
         let (Some(mapping), Some(fields)) = (tree.as_mapping(), typed::fields(name)) else { return self.scalar(tree) };
         let entries = mapping.entries.iter();
-        let mut present: Vec<(usize, &'static str, Kind, &Tree)> = entries
-            .filter_map(|(key, entry)| fields.get_full(&**key).map(|(at, key, kind)| (at, *key, *kind, &entry.tree)))
-            .collect();
+        let mut present: Vec<(usize, &'static str, Kind, &Tree)> = Vec::with_capacity(mapping.entries.len());
+        present.extend(
+            entries.filter_map(|(key, entry)| {
+                fields.get_full(&**key).map(|(at, key, kind)| (at, *key, *kind, &entry.tree))
+            }),
+        );
         present.sort_unstable_by_key(|(at, ..)| *at);
         let mut out = Vec::with_capacity(present.len());
         for (_, key, kind, value) in present {
@@ -188,7 +213,8 @@ impl Writer {
             if left_out {
                 continue;
             }
-            let value = self.field(value, kind);
+            let apart = self.apart && (name, key) == ("root", "services") && value.as_mapping().is_some();
+            let value = if apart { Plain::Map(Vec::new()) } else { self.field(value, kind) };
             if self.shape == Shape::Json || !is_nothing(&value, kind) {
                 out.push((printed(name, key, self.shape).into(), value));
             }
@@ -220,14 +246,9 @@ impl Writer {
                         .map(|(key, entry)| (self.escape((&**key).into()), self.named(key, &entry.tree, name)))
                         .collect()
                 };
-                let mut entries = if all.len() < MANY {
-                    some(all)
-                } else {
-                    let (first, second) = all.split_at(all.len() / 2);
-                    let (mut entries, rest) = beside(|| some(first), || some(second));
-                    entries.extend(rest);
-                    entries
-                };
+                let mut halves = in_halves(all, some);
+                let mut entries = halves.next().unwrap_or_default();
+                entries.extend(halves.flatten());
                 self.sort_names(&mut entries);
                 Plain::Map(entries)
             }

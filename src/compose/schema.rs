@@ -1,16 +1,16 @@
 //! What the Compose specification allows where: checked on the merged model, as the reference does.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use smol_str::SmolStr;
 
 use super::{
-    beside::{MANY, beside},
     codes, remedy,
-    seen::Seen,
+    seen::{Prints, Seen},
     table::{At, Known},
 };
 use crate::{
+    beside::in_halves,
     diagnostic::{Finding, Findings},
     value::{Masked, Spot},
     yaml::{Entry, Scalar, Tree},
@@ -138,8 +138,8 @@ enum Rule {
 
 #[derive(Clone, Debug, Default)]
 struct Part {
-    fields: Known<Box<str>, Rule>,
-    required: Vec<Box<str>>,
+    fields: Known<&'static str, Arc<Rule>>,
+    required: Vec<&'static str>,
     extensions: bool,
     open: bool,
 }
@@ -286,8 +286,8 @@ impl Reader {
                 let name = self.name().unwrap_or_default();
                 let number = self.number_of(name);
                 if let Some((_, Rule::Part(base))) = self.rules.get(number) {
-                    part.fields.extend(base.fields.clone());
-                    part.required.extend(base.required.clone());
+                    part.fields.extend(base.fields.iter().map(|(name, rule)| (*name, Arc::clone(rule))));
+                    part.required.extend(&base.required);
                     part.extensions |= base.extensions;
                 }
                 continue;
@@ -298,11 +298,11 @@ impl Reader {
                 continue;
             }
             if self.eat("*") {
-                part.required.push(name.into());
+                part.required.push(name);
             }
             self.eat(":");
             let rule = self.either();
-            part.fields.insert(name.into(), rule);
+            part.fields.insert(name, Arc::new(rule));
         }
     }
 }
@@ -334,20 +334,14 @@ impl Checker {
             },
             Rule::Map(value, names) => match &tree.value {
                 Scalar::Mapping(mapping) => {
-                    let all = mapping.entries.as_slice();
-                    if all.len() < MANY {
-                        self.named(all, value, *names, at);
-                        return;
-                    }
-                    let half = |entries| {
+                    let some = |entries: &[(SmolStr, Entry)]| {
                         let mut checker = Self { findings: Findings::new() };
                         checker.named(entries, value, *names, at);
                         checker.findings
                     };
-                    let (first, second) = all.split_at(all.len() / 2);
-                    let (first, second) = beside(|| half(first), || half(second));
-                    self.findings.extend(first);
-                    self.findings.extend(second);
+                    for findings in in_halves(mapping.entries.as_slice(), some) {
+                        self.findings.extend(findings);
+                    }
                 }
                 _ => self.wrong(tree, rule, at, spot),
             },
@@ -411,7 +405,7 @@ impl Checker {
                 None => {
                     let words = format!("there is no `{key}` here");
                     let mut finding = Finding::new(&codes::UNKNOWN_KEY, Masked::words(words), entry.key);
-                    let known = part.fields.keys().map(|known| &**known);
+                    let known = part.fields.keys().copied();
                     if let Some(near) = crate::diagnostic::nearest(key, known) {
                         finding = finding.help(Masked::words(format!("did you mean `{near}`?")));
                     } else if part.extensions {
@@ -431,10 +425,10 @@ impl Checker {
     }
 
     fn no_repetition(&mut self, items: &[Tree], at: &At<'_>) {
-        if items.len() < 2 {
+        if items.len() < 2 || all_differ(items) {
             return;
         }
-        let mut texts = Seen::with_capacity(items.len());
+        let mut texts = Seen::default();
         let mut others = Seen::default();
         for (index, item) in items.iter().enumerate() {
             let new = match &item.value {
@@ -469,6 +463,13 @@ impl Checker {
         let finding = Finding::new(&codes::WRONG_TYPE, Masked::words(words), spot);
         self.refuse(remedy::write_instead(finding, &wanted, tree), at);
     }
+}
+
+/// Whether there are only strings, and it shows at once that none stands there twice.
+fn all_differ(items: &[Tree]) -> bool {
+    let mut prints = Prints::default();
+    let only_texts = items.iter().all(|item| item.raw().map(|text| prints.add(text)).is_some());
+    only_texts && prints.all_differ()
 }
 
 /// The alternative for mappings, or for lists, when the value is one.

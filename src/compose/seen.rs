@@ -1,6 +1,8 @@
 //! Which strings came before: most lists are short, and searched one by one; long ones have an index.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, fmt, hash::Hasher as _};
+
+use super::table::NameHasher;
 
 /// From here on an index pays.
 const LONG: usize = 16;
@@ -13,10 +15,6 @@ pub(super) struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    pub(super) fn with_capacity(capacity: usize) -> Self {
-        Self { few: Vec::with_capacity(capacity.min(LONG)), many: HashMap::new() }
-    }
-
     /// How many different ones there were.
     pub(super) fn len(&self) -> usize {
         self.few.len() + self.many.len()
@@ -34,6 +32,45 @@ impl<'a> Seen<'a> {
         }
         let number = *self.many.entry(text).or_insert(next);
         (number, number == next)
+    }
+}
+
+/// Short numbers of strings: where all differ, so do the strings, and nothing has to be kept of them.
+#[derive(Default)]
+pub(super) struct Prints {
+    all: Vec<u64>,
+    open: String,
+}
+
+impl Prints {
+    /// Adds a whole string.
+    pub(super) fn add(&mut self, text: &str) {
+        let mut hasher = NameHasher::default();
+        hasher.write(text.as_bytes());
+        self.all.push(hasher.finish());
+    }
+
+    /// Adds the string that was written.
+    pub(super) fn add_written(&mut self) {
+        let text = std::mem::take(&mut self.open);
+        self.add(&text);
+        self.open = text;
+        self.open.clear();
+    }
+
+    /// Whether no two can be the same. The next ones can be added in the same room.
+    pub(super) fn all_differ(&mut self) -> bool {
+        self.all.sort_unstable();
+        let differ = self.all.windows(2).all(|pair| matches!(pair, [one, other] if one != other));
+        self.all.clear();
+        differ
+    }
+}
+
+impl fmt::Write for Prints {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        self.open.push_str(part);
+        Ok(())
     }
 }
 

@@ -188,7 +188,7 @@ fn in_class(mut members: &[u8], byte: u8) -> bool {
 
 /// Networks, volumes, configs, secrets and models that no service uses are left out.
 pub(super) fn unused(root: &mut Tree) {
-    let mut used: HashSet<(&'static str, String)> = HashSet::new();
+    let mut used: HashSet<(&str, &str)> = HashSet::new();
     for entry in
         root.get("services").and_then(Tree::as_mapping).into_iter().flat_map(|mapping| mapping.entries.values())
     {
@@ -196,13 +196,13 @@ pub(super) fn unused(root: &mut Tree) {
         for key in ["networks", "models"] {
             let names =
                 service.get(key).and_then(Tree::as_mapping).into_iter().flat_map(|mapping| mapping.entries.keys());
-            used.extend(names.map(|name| (key, name.to_string())));
+            used.extend(names.map(|name| (key, &**name)));
         }
         for mount in service.get("volumes").and_then(Tree::as_sequence).unwrap_or_default() {
             if mount.get("type").and_then(Tree::raw) == Some("volume")
                 && let Some(source) = mount.get("source").and_then(Tree::raw)
             {
-                used.insert(("volumes", source.to_owned()));
+                used.insert(("volumes", source));
             }
         }
         for (path, section) in
@@ -210,14 +210,19 @@ pub(super) fn unused(root: &mut Tree) {
         {
             for mount in service.at(path).and_then(Tree::as_sequence).unwrap_or_default() {
                 if let Some(source) = mount.get("source").and_then(Tree::raw) {
-                    used.insert((section, source.to_owned()));
+                    used.insert((section, source));
                 }
             }
         }
     }
-    for section in ["networks", "volumes", "secrets", "configs", "models"] {
+    let sections = ["networks", "volumes", "secrets", "configs", "models"].map(|section| {
+        let names = root.get(section).and_then(Tree::as_mapping).into_iter().flat_map(|all| all.entries.keys());
+        (section, names.map(|name| used.contains(&(section, &**name))).collect::<Vec<bool>>())
+    });
+    for (section, stays) in sections {
         if let Some(mapping) = root.get_mut(section).and_then(Tree::as_mapping_mut) {
-            mapping.entries.retain(|name, _| used.contains(&(section, name.to_string())));
+            let mut stays = stays.into_iter();
+            mapping.entries.retain(|_, _| stays.next().unwrap_or_default());
         }
     }
 }

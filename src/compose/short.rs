@@ -15,61 +15,62 @@ pub(super) fn refused_volume(why: String, spot: Spot) -> Finding {
     refused(why, spot).help("write `source:target` or `source:target:ro`, or a mapping with `type` and `target`")
 }
 
+/// Where the first `=` stands.
+pub(super) fn equals_sign(text: &str) -> Option<usize> {
+    text.bytes().position(|b| b == b'=')
+}
+
 /// `[source:]target[:options]`.
 #[derive(Debug, Default)]
-pub(super) struct Volume {
-    pub(super) source: String,
-    pub(super) target: String,
+pub(super) struct Volume<'a> {
+    pub(super) source: &'a str,
+    pub(super) target: &'a str,
     pub(super) read_only: bool,
     pub(super) nocopy: bool,
-    pub(super) propagation: Option<String>,
-    pub(super) selinux: Option<String>,
+    pub(super) propagation: Option<&'a str>,
+    pub(super) selinux: Option<&'a str>,
     pub(super) bind: bool,
     /// A target of one or two characters says nothing more.
     pub(super) bare: bool,
 }
 
-pub(super) fn volume(spec: &str) -> Result<Volume, String> {
+pub(super) fn volume(spec: &str) -> Result<Volume<'_>, String> {
     let mut volume = Volume::default();
     if spec.is_empty() {
         return Err("a volume is not empty".to_owned());
     }
     if spec.len() <= 2 {
-        spec.clone_into(&mut volume.target);
+        volume.target = spec;
         volume.bare = true;
         return Ok(volume);
     }
-    let mut buffer = String::new();
+    let mut begun = 0;
     let mut depth = 0_u32;
-    for (index, c) in spec.char_indices() {
-        if c == '$' && spec.get(index + 1..).is_some_and(|rest| rest.starts_with('{')) {
-            depth += 1;
-            buffer.push(c);
-        } else if c == '}' && depth > 0 {
-            depth -= 1;
-            buffer.push(c);
-        } else if c == ':' && is_drive(&buffer) {
-            buffer.push(c);
-        } else if c == ':' && depth == 0 {
-            field(&mut volume, &buffer, false, spec)?;
-            buffer.clear();
-        } else {
-            buffer.push(c);
+    let bytes = spec.as_bytes();
+    for (index, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'$' if bytes.get(index + 1) == Some(&b'{') => depth += 1,
+            b'}' if depth > 0 => depth -= 1,
+            b':' => {
+                let part = spec.get(begun..index).unwrap_or_default();
+                if depth == 0 && !is_drive(part) {
+                    field(&mut volume, part, false, spec)?;
+                    begun = index + 1;
+                }
+            }
+            _ => {}
         }
     }
-    if depth > 0 {
-        buffer.clear();
-        volume.bind = is_path(&volume.source);
-        return Ok(volume);
+    if depth == 0 {
+        field(&mut volume, spec.get(begun..).unwrap_or_default(), true, spec)?;
     }
-    field(&mut volume, &buffer, true, spec)?;
-    volume.bind = is_path(&volume.source);
+    volume.bind = is_path(volume.source);
     Ok(volume)
 }
 
 /// One letter in front of a colon is a Windows drive.
-fn is_drive(buffer: &str) -> bool {
-    let mut chars = buffer.chars();
+fn is_drive(part: &str) -> bool {
+    let mut chars = part.chars();
     chars.next().is_some_and(char::is_alphabetic) && chars.next().is_none()
 }
 
@@ -81,30 +82,30 @@ fn is_path(source: &str) -> bool {
     chars.next().is_some_and(char::is_alphabetic) && chars.next() == Some(':')
 }
 
-fn field(volume: &mut Volume, buffer: &str, last: bool, spec: &str) -> Result<(), String> {
-    if buffer.is_empty() {
+fn field<'a>(volume: &mut Volume<'a>, part: &'a str, last: bool, spec: &str) -> Result<(), String> {
+    if part.is_empty() {
         return Err(format!("`{spec}` has an empty part between colons"));
     }
     if volume.source.is_empty() {
         let slot = if last { &mut volume.target } else { &mut volume.source };
-        buffer.clone_into(slot);
+        *slot = part;
         return Ok(());
     }
     if volume.target.is_empty() {
-        buffer.clone_into(&mut volume.target);
+        volume.target = part;
         return Ok(());
     }
     if !last {
         return Err(format!("`{spec}` has too many colons"));
     }
-    for option in buffer.split(',') {
+    for option in part.split(',') {
         match option {
             "ro" => volume.read_only = true,
             "rw" => volume.read_only = false,
             "nocopy" => volume.nocopy = true,
-            "z" | "Z" => volume.selinux = Some(option.to_owned()),
+            "z" | "Z" => volume.selinux = Some(option),
             "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave" => {
-                volume.propagation = Some(option.to_owned());
+                volume.propagation = Some(option);
             }
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! The stages of one file and of one model, in the reference's order (compose.md, section 1).
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use smol_str::SmolStr;
 
@@ -13,17 +13,21 @@ use super::{
     normalize::resolve_environment,
     paths::Resolver,
     remote::{self, RemotePlace, RemoteReference},
-    request::{Files as _, Skip, directory, join},
+    request::{FileKind, Files as _, Skip, directory, join},
     schema,
     trees::{Fetched, Trees},
     unique,
     variables::Variables,
 };
 use crate::{
+    beside::beside,
     diagnostic::{Finding, Findings},
     value::{FileRole, Masked, Origins, Secrets, Spot},
-    yaml::{self, Mapping, Scalar, Suspicion, Tag, Tree},
+    yaml::{self, Mapping, Scalar, Suspicion, Tag, Tree, Unread},
 };
+
+/// From so many bytes on, reading them on another processor pays.
+const LARGE: u64 = 1 << 15;
 
 /// Everything that stays the same while one application is loaded.
 pub(super) struct Loader<'a> {
@@ -143,20 +147,53 @@ impl Loader<'_> {
         if let Some(known) = self.read.get(path) {
             return Ok(Arc::clone(known));
         }
-        let shown = if path == "-" { "standard input".to_owned() } else { self.show(path) };
-        let documents = if path == "-" {
-            let bytes = self.standard_input.unwrap_or_default();
-            yaml::parse(bytes, &shown, FileRole::Compose, &self.origins)?
-        } else {
-            let bytes = self.files.read(path).map_err(|error| codes::unreadable(&shown, &error))?;
-            yaml::parse(&bytes, &shown, FileRole::Compose, &self.origins)?
-        };
+        let (shown, bytes) = self.bytes(path)?;
+        let documents = yaml::parse(&bytes, &shown, FileRole::Compose, &self.origins)?;
+        Ok(self.keep(path, documents))
+    }
+
+    /// The bytes of a file, and its path as the user would write it.
+    fn bytes(&self, path: &str) -> Result<(String, Cow<'_, [u8]>), Finding> {
+        if path == "-" {
+            return Ok(("standard input".to_owned(), self.standard_input.unwrap_or_default().into()));
+        }
+        let shown = self.show(path);
+        match self.files.read(path) {
+            Ok(bytes) => Ok((shown, bytes.into())),
+            Err(error) => Err(codes::unreadable(&shown, &error)),
+        }
+    }
+
+    fn keep(&mut self, path: &str, documents: Vec<yaml::Document>) -> Arc<Vec<yaml::Document>> {
         for document in &documents {
             self.findings.extend(suspicious(&document.suspicious));
         }
         let documents = Arc::new(documents);
         self.read.insert(path.to_owned(), Arc::clone(&documents));
-        Ok(documents)
+        documents
+    }
+
+    /// Reads a large file and those that are laid over it side by side. What cannot be read is refused when its turn
+    /// comes.
+    pub(super) fn read_ahead(&mut self, paths: &[String]) {
+        let [base, overlays @ ..] = paths else { return };
+        let length = |path: &String| match self.files.kind(path) {
+            Ok(Some(FileKind::File { length, .. })) => length,
+            _ => 0,
+        };
+        if overlays.contains(base) || overlays.iter().map(length).sum::<u64>().min(length(base)) < LARGE {
+            return;
+        }
+        let Ok(known) = paths.iter().map(|path| self.bytes(path)).collect::<Result<Vec<_>, _>>() else { return };
+        let unread = known.iter().map(|(shown, bytes)| Unread::new(bytes, shown, FileRole::Compose, &self.origins));
+        let Ok(mut base) = unread.collect::<Result<Vec<_>, _>>() else { return };
+        let overlays = base.split_off(1);
+        let all = |files: Vec<Unread<'_, '_>>| files.into_iter().map(Unread::read).collect::<Result<Vec<_>, _>>();
+        let (Ok(base), Ok(overlays)) = beside(|| all(base), || all(overlays)) else { return };
+        drop(known);
+        for (path, documents) in paths.iter().zip(base.into_iter().chain(overlays)) {
+            self.keep(path, documents);
+        }
     }
 
     /// The same, to change them. A file is laid into a model once, but may be extended often.
@@ -182,7 +219,9 @@ impl Loader<'_> {
             (model, _) = self.file(path, model, place, variables, included, Stages::ALL)?;
         }
         canonical::defaults(&mut model);
-        canonical::validate(&model)?;
+        if !self.skip.validation {
+            canonical::validate(&model)?;
+        }
         if resolve_paths {
             self.resolver(&place.base).resolve(&mut model)?;
         }
@@ -217,10 +256,10 @@ impl Loader<'_> {
                     .help("begin it with `services:`")
                     .into());
             }
-            if !self.skip.interpolation {
-                interpolate(&mut root, variables, &mut self.findings)?;
+            let special = self.skip.interpolation || interpolate(&mut root, variables, &mut self.findings)?;
+            if special && !self.skip.validation {
+                no_special_numbers(&root)?;
             }
-            no_special_numbers(&root)?;
             promote_aliases(&mut root, &self.origins)?;
             if stages.include {
                 let mut chain = included.to_vec();

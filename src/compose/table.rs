@@ -6,26 +6,35 @@ use std::{
 };
 
 /// What is looked up by names that are ours: nobody can choose keys that collide, so a simple hash does.
-pub(super) type Known<K, V> = HashMap<K, V, BuildHasherDefault<Fnv>>;
+pub(super) type Known<K, V> = HashMap<K, V, BuildHasherDefault<NameHasher>>;
 
-/// The hash of Fowler, Noll and Vo.
-pub(super) struct Fnv(u64);
+/// A hash of names, eight bytes at a time: most are shorter than three times that.
+#[derive(Default)]
+pub(super) struct NameHasher(u64);
 
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
+impl NameHasher {
+    fn add(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }
 
-impl Hasher for Fnv {
+impl Hasher for NameHasher {
     fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        let (words, rest) = bytes.as_chunks();
+        for word in words {
+            self.add(u64::from_le_bytes(*word));
         }
+        // What ends with different numbers of zeros differs as well.
+        self.add(rest.iter().fold(rest.len() as u64, |word, byte| word << 8 | u64::from(*byte)));
+    }
+
+    fn write_u8(&mut self, _: u8) {
+        // The end of a string, which the above has seen.
     }
 
     fn finish(&self) -> u64 {
-        self.0
+        // Tables look at the lowest bits, which only the lowest ones of the last word have reached.
+        self.0.rotate_left(26)
     }
 }
 

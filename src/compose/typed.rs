@@ -7,12 +7,12 @@ use indexmap::IndexMap;
 use smol_str::SmolStr;
 
 use super::{
-    beside::{MANY, beside},
     codes, interpolate, remedy, short,
-    table::{At, Fnv, Known},
+    table::{At, Known, NameHasher},
     units,
 };
 use crate::{
+    beside::{MANY, beside},
     diagnostic::{Finding, Findings},
     value::{Masked, Spot, Text},
     yaml::{Entry, HalfMut, Mapping, Scalar, Tree},
@@ -103,7 +103,7 @@ pub(super) enum Kind {
     Map(&'static str),
 }
 
-pub(super) type Fields = IndexMap<&'static str, Kind, BuildHasherDefault<Fnv>>;
+pub(super) type Fields = IndexMap<&'static str, Kind, BuildHasherDefault<NameHasher>>;
 
 static FIELDS: LazyLock<Known<&'static str, Fields>> = LazyLock::new(|| {
     let mut types: Known<&'static str, Fields> = Known::default();
@@ -473,27 +473,29 @@ fn number(tree: &Tree) -> Option<f64> {
 /// Lists of `k=v` and mappings become mappings of strings; `keep`: what has no value stays null.
 fn pairs(tree: &mut Tree, keep: bool, at: &At<'_>) -> Result<bool, Finding> {
     let spot = tree.spot;
-    let mut out = Mapping::default();
-    match std::mem::take(&mut tree.value) {
-        Scalar::Null => {}
-        Scalar::Mapping(mapping) => {
-            for (key, entry) in mapping.entries {
-                let value = match entry.tree.value {
-                    Scalar::Null if keep => Scalar::Null,
-                    Scalar::Mapping(_) => return Err(wrong("a string", "mapping", entry.tree.spot, &at.key(&key))),
-                    _ => Scalar::Text(entry.tree.to_text().unwrap_or_default()),
-                };
+    let out = match std::mem::take(&mut tree.value) {
+        Scalar::Null => Mapping::default(),
+        Scalar::Mapping(mut mapping) => {
+            for (key, entry) in &mut mapping.entries {
                 let spot = if entry.tree.spot.is_somewhere() { entry.tree.spot } else { entry.key };
-                out.entries.insert(key, Entry { key: entry.key, tree: Tree::new(value, spot) });
+                let value = match std::mem::take(&mut entry.tree.value) {
+                    Scalar::Null if keep => Scalar::Null,
+                    Scalar::Mapping(_) => return Err(wrong("a string", "mapping", entry.tree.spot, &at.key(key))),
+                    text @ Scalar::Text(_) => text,
+                    other => Scalar::Text(Tree::new(other, spot).to_text().unwrap_or_default()),
+                };
+                entry.tree = Tree::new(value, spot);
             }
+            mapping
         }
         Scalar::Sequence(items) => {
+            let mut out = Mapping::with_capacity(items.len());
             for (index, item) in items.into_iter().enumerate() {
                 let Some(text) = item.as_text() else {
                     return Err(wrong("a string", item.kind(), item.spot, &at.item(index)));
                 };
                 let raw = text.raw();
-                let (key, value) = match raw.find('=') {
+                let (key, value) = match short::equals_sign(raw) {
                     Some(cut) => (raw.get(..cut).unwrap_or_default(), Some(text.slice(cut + 1..raw.len()))),
                     None => (raw, None),
                 };
@@ -510,11 +512,12 @@ fn pairs(tree: &mut Tree, keep: bool, at: &At<'_>) -> Result<bool, Finding> {
                 };
                 out.set(key, Tree::new(value, item.spot));
             }
+            out
         }
         other => {
             return Err(wrong("a list or a mapping", Tree::new(other, spot).kind(), spot, at));
         }
-    }
+    };
     let filled = !out.entries.is_empty();
     tree.value = Scalar::Mapping(out);
     Ok(filled)

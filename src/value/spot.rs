@@ -150,7 +150,7 @@ pub struct Origins {
 #[derive(Default)]
 struct Inner {
     files: Vec<File>,
-    entries: Vec<Entry>,
+    rows: Vec<Row>,
     others: Vec<Source>,
     sets: Vec<Box<[Spot]>>,
     set_numbers: HashMap<Box<[Spot]>, u32>,
@@ -173,7 +173,24 @@ impl File {
     }
 }
 
-/// Twenty bytes, because there is one for every value anybody wrote.
+/// Spots with numbers in a row. A file has a row of its own, so that several can be read side by side and the same
+/// input still always gives the same numbers.
+struct Row {
+    /// The number of the first.
+    first: u32,
+    /// How many numbers are kept free for it.
+    kept: u32,
+    entries: Entries,
+}
+
+enum Entries {
+    /// What somebody wrote: where it begins and ends in the file. There is one for every value, so they are small.
+    Written(FileId, Vec<(u32, u32)>),
+    /// All others.
+    Made(Vec<Entry>),
+}
+
+#[derive(Clone, Copy)]
 struct Entry {
     /// A file number, or with [`SET`] an index into `others`.
     source: u32,
@@ -183,17 +200,50 @@ struct Entry {
     made_of: Sources,
 }
 
+impl Entry {
+    const fn written(file: FileId, start: u32, end: u32) -> Self {
+        Self { source: file.0, start, end, displaced: Spot::NOWHERE, made_of: Sources::NONE }
+    }
+}
+
+impl Row {
+    fn len(&self) -> usize {
+        match &self.entries {
+            Entries::Written(_, places) => places.len(),
+            Entries::Made(entries) => entries.len(),
+        }
+    }
+}
+
 impl Inner {
+    fn entry(&self, spot: Spot) -> Option<Entry> {
+        let row = self.rows.get(self.rows.partition_point(|row| row.first <= spot.0).checked_sub(1)?)?;
+        let at = (spot.0 - row.first) as usize;
+        match &row.entries {
+            Entries::Written(file, places) => places.get(at).map(|(start, end)| Entry::written(*file, *start, *end)),
+            Entries::Made(entries) => entries.get(at).copied(),
+        }
+    }
+
     /// The entry of the same place, which displaced nothing.
     fn again(&self, spot: Spot) -> Entry {
-        let base = spot.0.checked_sub(1).and_then(|i| self.entries.get(i as usize));
-        Entry {
-            source: base.map_or(u32::MAX, |b| b.source),
-            start: base.map_or(0, |b| b.start),
-            end: base.map_or(0, |b| b.end),
-            displaced: Spot::NOWHERE,
-            made_of: base.map_or(Sources::NONE, |b| b.made_of),
+        let nowhere = Entry::written(FileId(u32::MAX), 0, 0);
+        Entry { displaced: Spot::NOWHERE, ..self.entry(spot).unwrap_or(nowhere) }
+    }
+
+    /// The number behind all others. 0 is nowhere, so they begin at 1.
+    fn next(&self) -> u32 {
+        self.rows.last().map_or(1, |row| row.first + row.kept.max(clamp(row.len())))
+    }
+
+    fn push(&mut self, entry: Entry) -> Spot {
+        let next = self.next();
+        if let Some(Row { entries: Entries::Made(entries), .. }) = self.rows.last_mut() {
+            entries.push(entry);
+        } else {
+            self.rows.push(Row { first: next, kept: 0, entries: Entries::Made(vec![entry]) });
         }
+        Spot(next)
     }
 }
 
@@ -222,19 +272,18 @@ impl Origins {
 
     /// A spot for a byte range of a file.
     pub fn in_file(&self, file: FileId, span: Range<usize>) -> Spot {
-        self.push(|_| Entry {
-            source: file.0,
-            start: clamp(span.start),
-            end: clamp(span.end),
-            displaced: Spot::NOWHERE,
-            made_of: Sources::NONE,
-        })
+        self.push(|_| Entry::written(file, clamp(span.start), clamp(span.end)))
     }
 
-    /// For very many spots of one file; nobody else gets one meanwhile.
+    /// For very many spots of one file. Several files can be at it side by side: their order is that of these calls.
     pub fn batch(&self, file: FileId) -> Batch<'_> {
-        let inner = self.write();
-        Batch { begun: inner.entries.len(), inner, file }
+        let mut inner = self.write();
+        let length = inner.files.get(file.0 as usize).map_or(0, |file| file.text.len());
+        let first = inner.next();
+        // No text has more values than this; and however many files there are, some numbers are left.
+        let kept = clamp(length).saturating_mul(4).saturating_add(64).min(SET.saturating_sub(first) / 2);
+        inner.rows.push(Row { first, kept, entries: Entries::Written(file, Vec::new()) });
+        Batch { origins: self, file, row: inner.rows.len() - 1, first, kept, places: Vec::new() }
     }
 
     /// A spot for any other source.
@@ -262,30 +311,27 @@ impl Origins {
     fn push(&self, entry: impl FnOnce(&mut Inner) -> Entry) -> Spot {
         let mut inner = self.write();
         let entry = entry(&mut inner);
-        inner.entries.push(entry);
-        Spot(clamp(inner.entries.len()))
+        inner.push(entry)
     }
 
     /// The set of these spots; "nowhere" is left out.
     pub fn union(&self, spots: impl IntoIterator<Item = Spot>) -> Sources {
-        let mut all: Vec<Spot> = spots.into_iter().filter(|s| s.is_somewhere()).collect();
+        let mut spots = spots.into_iter().filter(|spot| spot.is_somewhere());
+        let Some(first) = spots.next() else { return Sources::NONE };
+        let Some(second) = spots.find(|spot| *spot != first) else { return first.into() };
+        let mut all = vec![first, second];
+        all.extend(spots);
         all.sort_unstable();
         all.dedup();
-        match all.as_slice() {
-            [] => Sources::NONE,
-            [one] => Sources::from(*one),
-            _ => {
-                let mut inner = self.write();
-                if let Some(number) = inner.set_numbers.get(all.as_slice()) {
-                    return Sources(*number | SET);
-                }
-                let number = clamp(inner.sets.len());
-                let set: Box<[Spot]> = all.into();
-                inner.sets.push(set.clone());
-                inner.set_numbers.insert(set, number);
-                Sources(number | SET)
-            }
+        let mut inner = self.write();
+        if let Some(number) = inner.set_numbers.get(all.as_slice()) {
+            return Sources(*number | SET);
         }
+        let number = clamp(inner.sets.len());
+        let set: Box<[Spot]> = all.into();
+        inner.sets.push(set.clone());
+        inner.set_numbers.insert(set, number);
+        Sources(number | SET)
     }
 
     /// The union of several sets.
@@ -305,7 +351,7 @@ impl Origins {
     /// The link this spot stands for. `None` for "nowhere".
     pub fn origin(&self, spot: Spot) -> Option<Origin> {
         let inner = self.read();
-        let entry = inner.entries.get(spot.0.checked_sub(1)? as usize)?;
+        let entry = inner.entry(spot)?;
         let source = if entry.source & SET == 0 {
             Source::File { file: FileId(entry.source), span: entry.start..entry.end }
         } else {
@@ -368,26 +414,35 @@ impl Origins {
     }
 }
 
-/// The right to add the spots of one file, one after the other.
+/// The right to add the spots of one file, one after the other. They can be asked for once it is given back.
 pub struct Batch<'o> {
-    inner: RwLockWriteGuard<'o, Inner>,
+    origins: &'o Origins,
     file: FileId,
-    begun: usize,
+    row: usize,
+    first: u32,
+    kept: u32,
+    places: Vec<(u32, u32)>,
 }
 
 impl Batch<'_> {
     /// A spot for a byte range of the file.
     pub fn spot(&mut self, start: usize, end: usize) -> Spot {
-        let (start, end) = (clamp(start), clamp(end));
-        let (displaced, made_of) = (Spot::NOWHERE, Sources::NONE);
-        self.inner.entries.push(Entry { source: self.file.0, start, end, displaced, made_of });
-        Spot(clamp(self.inner.entries.len()))
+        let number = clamp(self.places.len()).min(self.kept.saturating_sub(1));
+        self.places.push((clamp(start), clamp(end)));
+        Spot(self.first + number)
     }
 
     /// Takes back all that were added; none of them may be used any more.
     pub fn forget(&mut self) {
-        let begun = self.begun;
-        self.inner.entries.truncate(begun);
+        self.places.clear();
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        if let Some(row) = self.origins.write().rows.get_mut(self.row) {
+            row.entries = Entries::Written(self.file, std::mem::take(&mut self.places));
+        }
     }
 }
 
@@ -399,7 +454,8 @@ fn clamp(value: usize) -> u32 {
 impl fmt::Debug for Origins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = self.read();
-        write!(f, "{} places in {} files", inner.entries.len(), inner.files.len())
+        let places: usize = inner.rows.iter().map(Row::len).sum();
+        write!(f, "{places} places in {} files", inner.files.len())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Range};
 
-use smol_str::{SmolStr, SmolStrBuilder};
+use smol_str::SmolStr;
 
 use super::{Exposure, Masked, SecretId, Secrets, Sources, Spot};
 
@@ -74,6 +74,11 @@ impl Text {
         self.text.is_empty()
     }
 
+    /// How many bytes it and its marks take.
+    pub fn size(&self) -> usize {
+        self.text.len() + size_of_val(self.marks())
+    }
+
     /// The marked parts, in order, never overlapping.
     pub fn marks(&self) -> &[Mark] {
         self.marks.as_deref().map(|marks| &**marks).unwrap_or_default()
@@ -101,27 +106,11 @@ impl Text {
     /// A part of the string with its marks. Out of range or inside a character: empty.
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Self {
-        let text = self.text.get(range.clone()).unwrap_or_default();
         if self.marks.is_none() {
-            return Self::new(text);
+            return Self::new(self.text.get(range).unwrap_or_default());
         }
         let mut builder = TextBuilder::default();
-        let mut at = range.start;
-        for mark in self.marks() {
-            let (start, end) = (mark.range.start as usize, mark.range.end as usize);
-            if end <= range.start || start >= range.end {
-                continue;
-            }
-            let (start, end) = (start.max(range.start), end.min(range.end));
-            builder.push(text.get(at - range.start..start - range.start).unwrap_or_default());
-            builder.push_marked(
-                text.get(start - range.start..end - range.start).unwrap_or_default(),
-                mark.spot,
-                mark.secret,
-            );
-            at = end;
-        }
-        builder.push(text.get(at - range.start..).unwrap_or_default());
+        builder.push_part(self, range);
         builder.finish()
     }
 
@@ -147,25 +136,30 @@ impl Text {
 }
 
 /// Puts a [`Text`] together piece by piece.
-#[derive(Default)]
 pub struct TextBuilder {
-    text: SmolStrBuilder,
-    length: usize,
+    text: String,
     marks: Vec<Mark>,
+}
+
+impl Default for TextBuilder {
+    fn default() -> Self {
+        // Most texts fit into this.
+        Self { text: String::with_capacity(96), marks: Vec::new() }
+    }
 }
 
 impl TextBuilder {
     /// Appends what carries no mark.
     pub fn push(&mut self, text: &str) {
         self.text.push_str(text);
-        self.length += text.len();
     }
 
     /// Appends a marked part.
     pub fn push_marked(&mut self, text: &str, spot: Spot, secret: Option<SecretId>) {
-        let start = u32::try_from(self.length).unwrap_or(u32::MAX);
+        let length = |text: &str| u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let start = length(&self.text);
         self.push(text);
-        let end = u32::try_from(self.length).unwrap_or(u32::MAX);
+        let end = length(&self.text);
         if end > start || secret.is_none() {
             self.marks.push(Mark { range: start..end, spot, secret });
         }
@@ -185,9 +179,38 @@ impl TextBuilder {
         }
     }
 
-    /// The finished text.
-    pub fn finish(self) -> Text {
-        Text { text: self.text.finish(), marks: (!self.marks.is_empty()).then(|| Box::new(self.marks.into())) }
+    /// How many bytes it and its marks take so far.
+    pub fn size(&self) -> usize {
+        self.text.len() + size_of_val(self.marks.as_slice())
+    }
+
+    /// Appends a part of another text with its marks. Out of range or inside a character: nothing.
+    pub fn push_part(&mut self, whole: &Text, range: Range<usize>) {
+        let text = whole.text.get(range.clone()).unwrap_or_default();
+        let mut at = range.start;
+        for mark in whole.marks() {
+            let (start, end) = (mark.range.start as usize, mark.range.end as usize);
+            if end <= range.start || start >= range.end {
+                continue;
+            }
+            let (start, end) = (start.max(range.start), end.min(range.end));
+            self.push(text.get(at - range.start..start - range.start).unwrap_or_default());
+            self.push_marked(
+                text.get(start - range.start..end - range.start).unwrap_or_default(),
+                mark.spot,
+                mark.secret,
+            );
+            at = end;
+        }
+        self.push(text.get(at - range.start..).unwrap_or_default());
+    }
+
+    /// The finished text. The next one can be put together in the same room.
+    pub fn finish(&mut self) -> Text {
+        let text = SmolStr::new(&self.text);
+        self.text.clear();
+        let marks = (!self.marks.is_empty()).then(|| Box::new(self.marks.drain(..).collect()));
+        Text { text, marks }
     }
 }
 

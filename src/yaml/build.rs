@@ -71,8 +71,16 @@ pub(super) struct Builder<'o> {
     tagged: bool,
     suspicious: Vec<(Spot, Suspicion)>,
     open: Vec<Open>,
+    /// Room of collections that have ended, for the next ones: each is moved into room of just its size.
+    rooms: Rooms,
     root: Option<Tree>,
     documents: Vec<Document>,
+}
+
+#[derive(Default)]
+struct Rooms {
+    items: Vec<Vec<Tree>>,
+    mappings: Vec<Mapping>,
 }
 
 struct Anchored {
@@ -100,6 +108,7 @@ impl<'o> Builder<'o> {
             tagged: false,
             suspicious: Vec::new(),
             open: Vec::new(),
+            rooms: Rooms::default(),
             root: None,
             documents: Vec::new(),
         }
@@ -168,13 +177,14 @@ impl<'o> Builder<'o> {
 
     pub(super) fn sequence_start(&mut self, anchor: usize, label: Option<Label>, spot: Spot) -> Result<(), Finding> {
         let (tag, begun) = self.collection(label, spot)?;
-        self.open.push(Open::Sequence { spot, anchor, tag, items: Vec::new(), begun });
+        let items = self.rooms.items.pop().unwrap_or_default();
+        self.open.push(Open::Sequence { spot, anchor, tag, items, begun });
         Ok(())
     }
 
     pub(super) fn mapping_start(&mut self, anchor: usize, label: Option<Label>, spot: Spot) -> Result<(), Finding> {
         let (tag, begun) = self.collection(label, spot)?;
-        let (mapping, merges) = (Mapping::default(), Vec::new());
+        let (mapping, merges) = (self.rooms.mappings.pop().unwrap_or_default(), Vec::new());
         self.open.push(Open::Mapping { spot, anchor, tag, mapping, key: None, merges, begun });
         Ok(())
     }
@@ -191,12 +201,17 @@ impl<'o> Builder<'o> {
     /// The collection that was begun last ends.
     pub(super) fn end(&mut self) -> Result<(), Finding> {
         let (value, spot, tag, anchor, begun) = match self.open.pop() {
-            Some(Open::Sequence { spot, anchor, tag, items, begun }) => {
-                (Scalar::Sequence(items), spot, tag, anchor, begun)
+            Some(Open::Sequence { spot, anchor, tag, mut items, begun }) => {
+                let mut fitted = Vec::with_capacity(items.len());
+                fitted.append(&mut items);
+                self.rooms.items.push(items);
+                (Scalar::Sequence(fitted), spot, tag, anchor, begun)
             }
             Some(Open::Mapping { spot, anchor, tag, mut mapping, merges, begun, .. }) => {
                 merge(&mut mapping, merges)?;
-                (Scalar::Mapping(mapping), spot, tag, anchor, begun)
+                let entries = mapping.entries.take_fitted();
+                self.rooms.mappings.push(mapping);
+                (Scalar::Mapping(Mapping { entries }), spot, tag, anchor, begun)
             }
             None => return Ok(()),
         };

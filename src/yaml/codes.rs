@@ -35,8 +35,9 @@ pub static TOO_LARGE: Code = Code {
     name: "yaml-too-large",
     severity: Severity::Error,
     title: "the file unfolds to more than transship is willing to hold",
-    explain: "Anchors and aliases can make a small file unfold to an enormous one, and deep nesting can exhaust the \
-              stack. transship stops at ten million values and at 500 levels. Honest files stay far below.",
+    explain: "Anchors and aliases can make a small file unfold to an enormous one, as variables can that are made of \
+              variables, and deep nesting can exhaust the stack. transship stops at ten million values, at 500 levels, \
+              and where variables put 16 MiB into one value or 64 MiB into a file. Honest files stay far below.",
 };
 
 /// A file that is no text.

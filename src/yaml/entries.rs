@@ -92,7 +92,20 @@ impl Entries {
         Ok(())
     }
 
-    fn append(&mut self, key: SmolStr, entry: Entry) {
+    /// Room for so many.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { list: Vec::with_capacity(capacity), index: None }
+    }
+
+    /// Takes all out, into room of just their size; the own room stays, for others.
+    pub(super) fn take_fitted(&mut self) -> Self {
+        let mut list = Vec::with_capacity(self.list.len());
+        list.append(&mut self.list);
+        Self { list, index: self.index.take() }
+    }
+
+    /// Puts an entry at the end; its key is not there yet.
+    pub(crate) fn append(&mut self, key: SmolStr, entry: Entry) {
         if let Some(index) = &mut self.index {
             index.insert(key.clone(), self.list.len());
         }

@@ -1,16 +1,54 @@
 //! Documents to JSON, with the bytes that Go's and everybody else's writers give.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use super::Plain;
+use crate::beside::{MANY, beside};
 
 /// JSON over several lines, indented by two blanks. What a terminal would take for more than text is escaped.
 pub fn write_json(plain: &Plain<'_>) -> String {
+    write_json_with(plain, "", &[], |()| Plain::Null)
+}
+
+/// The same, where the mapping at one key of the first level holds these entries: each is made when it is written.
+pub(crate) fn write_json_with<'t, T: Copy + Sync>(
+    root: &Plain<'_>,
+    place: &str,
+    entries: &[(Cow<'_, str>, T)],
+    make: impl Fn(T) -> Plain<'t> + Sync,
+) -> String {
     let mut writer = Writer { out: String::new(), indent: String::from("\n") };
-    writer.value(plain);
+    match root {
+        Plain::Map(parts) if !entries.is_empty() => {
+            let write = |writer: &mut Writer, key: &str, value: &Plain<'_>| {
+                if key == place {
+                    writer.map(entries, |writer, _, made| writer.value(&make(*made)));
+                } else {
+                    writer.value(value);
+                }
+            };
+            writer.map(parts, write);
+        }
+        _ => writer.value(root),
+    }
     writer.out.push('\n');
     writer.out
 }
+
+/// Bytes that cannot stand in a string as they are, or may begin a character that cannot.
+static ODD: [bool; 256] = {
+    let mut odd = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        odd[byte] = true;
+        byte += 1;
+    }
+    odd[b'"' as usize] = true;
+    odd[b'\\' as usize] = true;
+    odd[0x7f] = true;
+    odd[0xc2] = true;
+    odd
+};
 
 struct Writer {
     out: String,
@@ -24,9 +62,9 @@ impl Writer {
             Plain::Null => self.out.push_str("null"),
             Plain::Bool(true) => self.out.push_str("true"),
             Plain::Bool(false) => self.out.push_str("false"),
-            Plain::Integer(value) => self.out.push_str(&value.to_string()),
-            Plain::Unsigned(value) => self.out.push_str(&value.to_string()),
-            Plain::Float(value) => self.out.push_str(&serde_json::Value::from(*value).to_string()),
+            Plain::Integer(value) => self.format(format_args!("{value}")),
+            Plain::Unsigned(value) => self.format(format_args!("{value}")),
+            Plain::Float(value) => self.format(format_args!("{}", serde_json::Value::from(*value))),
             Plain::Text(text) => self.text(text),
             Plain::List(items) if items.is_empty() => self.out.push_str("[]"),
             Plain::Map(entries) if entries.is_empty() => self.out.push_str("{}"),
@@ -38,17 +76,36 @@ impl Writer {
                 }
                 self.close(']');
             }
-            Plain::Map(entries) => {
-                self.open('{');
-                for (number, (key, value)) in entries.iter().enumerate() {
-                    self.line(number);
-                    self.text(key);
-                    self.out.push_str(": ");
-                    self.value(value);
-                }
-                self.close('}');
-            }
+            Plain::Map(entries) => self.map(entries, |writer, _, value| writer.value(value)),
         }
+    }
+
+    /// A mapping; `write` writes the value of a key.
+    fn map<T: Sync>(&mut self, all: &[(Cow<'_, str>, T)], write: impl Fn(&mut Self, &str, &T) + Sync) {
+        self.open('{');
+        if all.len() < MANY {
+            self.entries(all, &write);
+        } else {
+            let (first, second) = all.split_at(all.len() / 2);
+            let mut beside_it = Self { out: String::from(","), indent: self.indent.clone() };
+            beside(|| self.entries(first, &write), || beside_it.entries(second, &write));
+            self.out.push_str(&beside_it.out);
+        }
+        self.close('}');
+    }
+
+    fn entries<T>(&mut self, entries: &[(Cow<'_, str>, T)], write: &impl Fn(&mut Self, &str, &T)) {
+        for (number, (key, value)) in entries.iter().enumerate() {
+            self.line(number);
+            self.text(key);
+            self.out.push_str(": ");
+            write(self, key, value);
+        }
+    }
+
+    fn format(&mut self, value: std::fmt::Arguments<'_>) {
+        // A string takes all that is written.
+        let _ = self.out.write_fmt(value);
     }
 
     fn open(&mut self, bracket: char) {
@@ -71,7 +128,7 @@ impl Writer {
 
     fn text(&mut self, text: &str) {
         self.out.push('"');
-        let odd = |b: &u8| *b < 0x20 || matches!(*b, b'"' | b'\\' | 0x7f | 0xc2);
+        let odd = |b: &u8| ODD.get(usize::from(*b)).is_some_and(|odd| *odd);
         let mut rest = text;
         while let Some(at) = rest.as_bytes().iter().position(odd) {
             let (before, from) = rest.split_at(at);

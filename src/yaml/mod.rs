@@ -16,7 +16,8 @@ pub use build::{Document, Suspicion};
 pub use entries::{Entries, HalfMut};
 
 pub use json::write_json;
-pub use parse::{is_quick, parse, parse_fully};
+pub(crate) use json::write_json_with;
+pub use parse::{Unread, is_quick, parse, parse_fully};
 pub use plain::Plain;
 pub use scalar::{go_float, resolve};
 pub use tree::{Entry, Mapping, Scalar, Tag, Tree};

@@ -32,13 +32,30 @@ const DEEPEST: usize = 500;
 ///
 /// The errors are those of YAML itself: they end the file at the first.
 pub fn parse(bytes: &[u8], path: &str, role: FileRole, origins: &Origins) -> Result<Vec<Document>, Findings> {
-    let (text, file) = register(bytes, path, role, origins)?;
-    let mut builder = Builder::new(origins.batch(file));
-    // What the quick reader is not sure of, it has not read: all that is refused is refused by the full one.
-    if quick::read(&mut builder, text).is_ok() {
-        return Ok(builder.finish());
+    Unread::new(bytes, path, role, origins)?.read()
+}
+
+/// A file that is registered and still has to be read: several can be read side by side.
+pub struct Unread<'b, 'o> {
+    text: &'b str,
+    builder: Builder<'o>,
+}
+
+impl<'b, 'o> Unread<'b, 'o> {
+    /// Registers a file in `origins` under `path`.
+    pub fn new(bytes: &'b [u8], path: &str, role: FileRole, origins: &'o Origins) -> Result<Self, Findings> {
+        let (text, file) = register(bytes, path, role, origins)?;
+        Ok(Self { text, builder: Builder::new(origins.batch(file)) })
     }
-    full(builder.forget(), text)
+
+    /// Reads all its documents.
+    pub fn read(mut self) -> Result<Vec<Document>, Findings> {
+        // What the quick reader is not sure of, it has not read: all that is refused is refused by the full one.
+        if quick::read(&mut self.builder, self.text).is_ok() {
+            return Ok(self.builder.finish());
+        }
+        full(self.builder.forget(), self.text)
+    }
 }
 
 /// The same without the quick reader: for tests, which hold the two equal.

@@ -6,28 +6,36 @@ use crate::value::Text;
 
 /// What a plain scalar means.
 pub fn resolve(plain: &str) -> Scalar {
+    let first = plain.as_bytes().first().copied().unwrap_or_default();
+    if !(first.is_ascii_digit() || b"+-.".contains(&first)) {
+        return word(plain).unwrap_or_else(|| Scalar::Text(Text::new(plain)));
+    }
     match plain {
-        "" | "~" | "null" | "Null" | "NULL" => return Scalar::Null,
-        "true" | "True" | "TRUE" => return Scalar::Bool(true),
-        "false" | "False" | "FALSE" => return Scalar::Bool(false),
         ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => return Scalar::Float(f64::INFINITY),
         "-.inf" | "-.Inf" | "-.INF" => return Scalar::Float(f64::NEG_INFINITY),
         ".nan" | ".NaN" | ".NAN" => return Scalar::Float(f64::NAN),
         "-0" => return Scalar::Float(-0.0),
         _ => {}
     }
-    let first = plain.as_bytes().first().copied().unwrap_or_default();
-    if !(first.is_ascii_digit() || b"+-.".contains(&first)) {
-        return Scalar::Text(Text::new(plain));
-    }
     number(plain, first).or_else(|| timestamp(plain)).unwrap_or_else(|| Scalar::Text(Text::new(plain)))
 }
 
 /// Whether a plain scalar is a string.
 pub(super) fn is_text(plain: &str) -> bool {
-    // All else begins with one of these.
-    let other = |b: &u8| b.is_ascii_digit() || b"+-.~nNtTfF".contains(b);
-    plain.as_bytes().first().is_some_and(|first| !other(first)) || matches!(resolve(plain), Scalar::Text(_))
+    match plain.as_bytes().first() {
+        Some(b'0'..=b'9' | b'+' | b'-' | b'.') => matches!(resolve(plain), Scalar::Text(_)),
+        _ => word(plain).is_none(),
+    }
+}
+
+/// The words that are no strings.
+fn word(plain: &str) -> Option<Scalar> {
+    match plain {
+        "" | "~" | "null" | "Null" | "NULL" => Some(Scalar::Null),
+        "true" | "True" | "TRUE" => Some(Scalar::Bool(true)),
+        "false" | "False" | "FALSE" => Some(Scalar::Bool(false)),
+        _ => None,
+    }
 }
 
 fn number(plain: &str, first: u8) -> Option<Scalar> {

@@ -261,6 +261,11 @@ impl PartialEq for Tree {
 }
 
 impl Mapping {
+    /// Room for so many entries.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { entries: Entries::with_capacity(capacity) }
+    }
+
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&Tree> {
         self.entries.get(key).map(|entry| &entry.tree)
@@ -277,7 +282,7 @@ impl Mapping {
         if let Some(known) = self.entries.get_mut(&key) {
             known.tree = tree;
         } else {
-            self.entries.insert(key, Entry { key: tree.spot, tree });
+            self.entries.append(key, Entry { key: tree.spot, tree });
         }
     }
 

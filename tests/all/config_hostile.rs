@@ -47,6 +47,83 @@ fn aliases_of_aliases_are_refused_before_they_unfold() {
     assert_eq!(code(&merges), "yaml-too-large");
 }
 
+/// An application of these services, and an overlay for each of them.
+fn with_overlay(services: impl Iterator<Item = usize>) -> [String; 2] {
+    let [mut base, mut overlay] = ["services:\n".to_owned(), "services:\n".to_owned()];
+    let padding = "lorem ipsum dolor sit amet ".repeat(3);
+    for number in services {
+        let _ = write!(
+            base,
+            "  s{number}:\n    image: registry.example.com/team/s{number}\n    environment:\n      A: 'a'\n      PADDING: \
+             {padding}\n    ports: ['{}:80']\n",
+            10_000 + number
+        );
+        let _ = write!(overlay, "  s{number}:\n    environment:\n      A: b\n      MORE: {padding}\n");
+    }
+    [base, overlay]
+}
+
+#[test]
+fn what_is_large_is_read_side_by_side_and_is_what_it_would_be_alone() {
+    let load = |[base, overlay]: &[String; 2]| {
+        load(&[("compose.yaml", base.as_bytes()), ("compose.override.yaml", overlay.as_bytes())])
+    };
+    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let mut files = with_overlay(0..500);
+    assert!(files.iter().all(|text| text.len() > 1 << 15));
+    let all = load(&files).unwrap();
+    let text = all.json(Form::Json);
+    assert_eq!(text, yaml::write_json(&all.plain(Form::Json)));
+    let all = parse(&text);
+    for number in [0, 7, 249, 250, 499] {
+        let alone = parse(&load(&with_overlay(number..=number)).unwrap().json(Form::Json));
+        let name = format!("s{number}");
+        assert_eq!(all["services"][&name], alone["services"][&name]);
+        assert_eq!(alone["services"][&name]["environment"]["A"], "b");
+    }
+    files[1].push_str("  s3: {imgae: i}\n  s499: {ports: [x]}\n");
+    assert_eq!(load(&files).unwrap_err().iter().next().unwrap().code.name, "duplicate-key");
+}
+
+#[test]
+fn places_in_what_is_read_side_by_side_are_those_of_the_files() {
+    let [base, overlay] = with_overlay(0..500);
+    let overlay = format!("{overlay}  last:\n    imgae: i\n");
+    let mut memory = MemoryFiles::default();
+    memory.0.insert("/w/compose.yaml".to_owned(), base.into_bytes());
+    memory.0.insert("/w/compose.override.yaml".to_owned(), overlay.into_bytes());
+    let request = Request { working_directory: "/w".to_owned(), ..Request::default() };
+    let (origins, secrets) = (Origins::new(), Arc::new(Secrets::default()));
+    let findings = configuration(&request, &memory, &origins, &secrets).unwrap_err();
+    let style = Style { color: false, width: 100, least: Severity::Info };
+    let shown = render(&findings, &origins, &secrets, style);
+    assert!(shown.contains("compose.override.yaml:2003:5") && shown.contains("imgae: i"), "{shown}");
+}
+
+#[test]
+fn variables_made_of_variables_are_refused_before_they_unfold() {
+    let refused = |compose: &str, variables: &str| {
+        let files = [("compose.yaml", compose.as_bytes()), (".env", variables.as_bytes())];
+        load(&files).err().and_then(|findings| findings.iter().next().map(|finding| finding.code.name))
+    };
+    let one = "services: {a: {image: i}}\n";
+    for first in ["1", ""] {
+        let bomb: String = (1..60).map(|level| format!("A{level}=$A{0}$A{0}\n", level - 1)).collect();
+        assert_eq!(refused(one, &format!("A0={first}\n{bomb}")), Some("invalid-env-file"));
+    }
+    let many: String = (0..100).map(|line| format!("B{line}=$LARGE\n")).collect();
+    let large = format!("LARGE={}\n", "x".repeat(1 << 20));
+    assert_eq!(refused(one, &format!("{large}{many}")), Some("invalid-env-file"));
+    assert_eq!(refused(one, &large), None);
+    let uses = format!("services: {{a: {{image: i, command: [{}]}}}}\n", "$LARGE, ".repeat(100));
+    assert_eq!(refused(&uses, &large), Some("yaml-too-large"));
+    let once = format!("services: {{a: {{image: i, command: [\"{}\"]}}}}\n", "$LARGE".repeat(30));
+    assert_eq!(refused(&once, &large), Some("yaml-too-large"));
+    // Long files of many names are read in one go.
+    let lines: String = (0..200_000).map(|line| format!("N{line}=$N{}\n", line / 2)).collect();
+    assert_eq!(refused(one, &lines), None);
+}
+
 #[test]
 fn bytes_that_are_no_text_have_a_place_that_can_be_shown() {
     for bytes in [&b"a: {b: c}\xf4}\n"[..], b"\xff", b"a: \xc3\n", b"a\n\xe2\x82"] {

@@ -14,7 +14,7 @@ use std::{
 use base64::Engine as _;
 use serde_json::Value as Json;
 use transship::{
-    compose::{Request, Skip, configuration},
+    compose::{Form, Request, Skip, configuration},
     value::{Origins, Secrets},
 };
 
@@ -132,7 +132,8 @@ fn answer(case: &Json, mode: &str) -> Option<Json> {
     let request = request(case, mode, &files);
     let (origins, secrets) = (Origins::new(), Arc::new(Secrets::default()));
     let configuration = configuration(&request, &files, &origins, &secrets).ok()?;
-    let text = serde_json::to_string(&configuration.clear()).unwrap();
+    let text = configuration.json(Form::Json);
+    assert_eq!(text, transship::yaml::write_json(&configuration.plain(Form::Json)), "both ways to write are one");
     let text = text.replace(ROOT, "/@ROOT@").replace(UP, "/@UP1@");
     let json: Json = serde_json::from_str(&text).unwrap();
     Some(if mode == "name" { json["name"].clone() } else { json })
