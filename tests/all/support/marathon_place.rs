@@ -29,6 +29,11 @@ fn id(environment: &str, service: &str) -> String {
     format!("{}/{service}", group(environment))
 }
 
+/// Where its services are found by their names.
+fn domain(environment: &str) -> String {
+    format!("{}.marathon.l4lb.thisdcos.directory", group(environment).trim_start_matches('/'))
+}
+
 impl OnMarathon {
     /// The shop with the environments `staging` and `production`, locked; `None` where no engine runs.
     pub fn new(what: &str, stem: &str) -> Option<Self> {
@@ -47,8 +52,8 @@ impl OnMarathon {
         }
         let environment = |name: &str| {
             format!(
-                "  {name}:\n    files: [compose.{name}.yaml, marathon.yaml]\n    variables:\n      REGISTRY: \
-                 {images}\n      DATABASE_IMAGE: {images}/library/postgres:17\n      CACHE_IMAGE: \
+                "  {name}:\n    files: [compose.{name}.yaml, marathon.yaml]\n    variables:\n      PLACE: {name}\n      \
+                 REGISTRY: {images}\n      DATABASE_IMAGE: {images}/library/postgres:17\n      CACHE_IMAGE: \
                  {images}/library/redis:8\n      ADMINISTRATION_IMAGE: {images}/library/adminer:5\n    marathon:\n      \
                  url: {}\n      files: {}\n      deadline: 120\n",
                 place.server.address(),
@@ -61,7 +66,17 @@ impl OnMarathon {
             environment("staging"),
             environment("production"),
         );
-        place.ship.shop.write("transship.yaml", &text);
+        let shop = &place.ship.shop;
+        shop.write("transship.yaml", &text);
+        // Behind these names are the tasks themselves and no virtual address: they are looked up again and again.
+        shop.edit("compose.yaml", "./web/nginx.conf", "./web/nginx.${PLACE}.conf");
+        for name in ["staging", "production"] {
+            let address = format!("http://api.{}:8000", domain(name));
+            let looked_up =
+                format!("resolver 127.0.0.11 valid=1s;\n set $api {address};\n proxy_pass $api$request_uri;");
+            let settings = shop.read("web/nginx.conf").replace("proxy_pass http://api:8000/;", &looked_up);
+            shop.write(&format!("web/nginx.{name}.conf"), &settings);
+        }
         place.ship.run(&["lock"]).ended(0);
         Some(place)
     }
@@ -79,7 +94,6 @@ impl OnMarathon {
         let state = self.server.state();
         let containers = state.containers().unwrap();
         let password = self.ship.shop.path().join("secrets/database_password.txt");
-        let domain = format!("{}.marathon.l4lb.thisdcos.directory", group(environment).trim_start_matches('/'));
         let image = format!("{}/shop/migration:1.4.2", self.engines.get("IMAGES"));
         containers.must(&[
             "run",
@@ -87,7 +101,7 @@ impl OnMarathon {
             "--network",
             containers.network(),
             "--dns-search",
-            &domain,
+            &domain(environment),
             "--volume",
             &format!("{}:/run/secrets/database_password:ro", password.display()),
             &image,
@@ -151,6 +165,11 @@ impl Place for OnMarathon {
             self.migrated.borrow_mut().remove(environment);
         }
         left
+    }
+
+    fn kills(&self) -> &[&str] {
+        // All apps come in one deployment: the run after has only to wait for it.
+        &["database"]
     }
 
     fn kept(&self, environment: &str) -> Vec<String> {
