@@ -43,6 +43,7 @@
 //! and other-environment objects align. Bodies refer to each other by key; encoders make names of it at the edge.
 
 mod beside;
+mod causes;
 pub mod cli;
 pub mod compose;
 pub mod deploy;

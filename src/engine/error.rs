@@ -2,6 +2,8 @@
 
 use std::{io, time::Duration};
 
+use crate::causes::causes;
+
 /// Why an engine did not do what was asked.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
@@ -153,13 +155,13 @@ pub(super) fn broken(place: &str, within: Duration, error: &reqwest::Error) -> E
         return Error::TimedOut { place, after: within };
     }
     // What an engine thinks of a certificate it tells after the connection has come about.
-    if let Some(tls) = chain(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
+    if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
         return Error::Unreachable { place, reason: insecure(tls) };
     }
     if !error.is_connect() {
         return Error::Broken { place, reason: "broke off in the middle of an answer" };
     }
-    let kind = chain(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind).last();
+    let kind = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind).last();
     let reason = match kind {
         Some(io::ErrorKind::NotFound) => "there is no such socket",
         Some(io::ErrorKind::PermissionDenied) => "this user may not open its socket",
@@ -167,13 +169,4 @@ pub(super) fn broken(place: &str, within: Duration, error: &reqwest::Error) -> E
         _ => "no connection comes about",
     };
     Error::Unreachable { place, reason }
-}
-
-/// The causes of an error. One that is wrapped as an error of input and output is its cause, which `source`
-/// would pass over.
-fn chain<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
-    std::iter::successors(std::error::Error::source(error), |cause| {
-        let inside = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        inside.map(|inside| inside as &(dyn std::error::Error + 'static)).or_else(|| cause.source())
-    })
 }

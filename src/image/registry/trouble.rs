@@ -10,7 +10,7 @@ use super::{
     notices::Quota,
     transport::{Answer, Server},
 };
-use crate::compose::units;
+use crate::{causes::causes, compose::units};
 
 /// Why one try failed.
 pub(super) struct Trouble {
@@ -111,8 +111,8 @@ pub(super) fn broken(server: &Server, error: &reqwest::Error) -> Trouble {
         return again(failure.help("check the network between here and there, and try again"));
     }
     if error.is_connect() {
-        let unknown = chain(error).any(|cause| cause.to_string().contains("dns error"));
-        let refused = chain(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+        let unknown = causes(error).any(|cause| cause.to_string().contains("dns error"));
+        let refused = causes(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>());
         let refused = refused.map(std::io::Error::kind).any(|kind| kind == std::io::ErrorKind::ConnectionRefused);
         let message = match (unknown, refused) {
             (true, _) => format!("there is no host of the name of {name}, or it cannot be looked up"),
@@ -129,17 +129,8 @@ pub(super) fn broken(server: &Server, error: &reqwest::Error) -> Trouble {
     )
 }
 
-/// The causes of an error. One that is wrapped as an error of input and output is its cause, which `source`
-/// would pass over.
-fn chain<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
-    std::iter::successors(std::error::Error::source(error), |cause| {
-        let inside = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        inside.map(|inside| inside as &(dyn std::error::Error + 'static)).or_else(|| cause.source())
-    })
-}
-
 fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
-    chain(error).find_map(|cause| cause.downcast_ref::<rustls::Error>())
+    causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>())
 }
 
 /// Whether a failure to connect may be that the server speaks plain HTTP.
