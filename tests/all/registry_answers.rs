@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -71,19 +71,21 @@ async fn a_digest_of_another_algorithm_is_verified_and_kept() {
     }
 }
 
+/// A registry that wants tokens of a server of its own, which answers so.
+fn tokens(answer: ResponseTemplate) -> Rule {
+    Box::new(move |request, _| {
+        if request.url.path() == "/token" {
+            return Some(answer.clone());
+        }
+        let challenge = format!("Bearer realm=\"http://{}/token\"", header(request, "host").unwrap());
+        Some(ResponseTemplate::new(401).insert_header("WWW-Authenticate", challenge.as_str()))
+    })
+}
+
 #[tokio::test]
 async fn an_answer_that_is_too_long_is_no_answer() {
-    let host = Arc::new(OnceLock::<String>::new());
-    let own = Arc::clone(&host);
-    let rule: Rule = Box::new(move |request, _| {
-        if request.url.path() == "/token" {
-            return Some(ResponseTemplate::new(200).set_body_json(json!({"token": "t".repeat(70_000)})));
-        }
-        let challenge = format!("Bearer realm=\"http://{}/token\"", own.get().unwrap());
-        Some(ResponseTemplate::new(401).insert_header("WWW-Authenticate", challenge.as_str()))
-    });
-    let registry = ScriptedRegistry::start(&images(), rule).await;
-    host.set(registry.host()).unwrap();
+    let tokens = tokens(ResponseTemplate::new(200).set_body_json(json!({"token": "t".repeat(70_000)})));
+    let registry = ScriptedRegistry::start(&images(), tokens).await;
     let told = shown(pin_one(&registry, CredentialSources::default()).await);
     assert_eq!(told, "registry-failed: REGISTRY sends more than 65536 bytes");
     // Of an error only the beginning is read.
@@ -97,19 +99,8 @@ async fn an_answer_that_is_too_long_is_no_answer() {
 
 #[tokio::test]
 async fn a_token_server_leads_nowhere_it_must_not() {
-    let host = Arc::new(OnceLock::<String>::new());
-    let own = Arc::clone(&host);
-    let rule: Rule = Box::new(move |request, _| {
-        if request.url.path() == "/token" {
-            return Some(
-                ResponseTemplate::new(302).insert_header("Location", "http://169.254.169.254/latest/meta-data"),
-            );
-        }
-        let challenge = format!("Bearer realm=\"http://{}/token\"", own.get().unwrap());
-        Some(ResponseTemplate::new(401).insert_header("WWW-Authenticate", challenge.as_str()))
-    });
-    let registry = ScriptedRegistry::start(&images(), rule).await;
-    host.set(registry.host()).unwrap();
+    let answer = ResponseTemplate::new(302).insert_header("Location", "http://169.254.169.254/latest/meta-data");
+    let registry = ScriptedRegistry::start(&images(), tokens(answer)).await;
     let told = shown(pin_one(&registry, CredentialSources::default()).await);
     assert_eq!(told, "registry-unsafe: REGISTRY leads to http://169.254.169.254");
 }

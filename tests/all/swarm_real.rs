@@ -150,15 +150,7 @@ impl Stacks {
         let shop = &stacks.ship.shop;
         shop.write("transship.yaml", &text);
         shop.write("here.yaml", HERE);
-        // Names lead to other addresses whenever a service is renewed.
-        shop.edit(
-            "web/nginx.conf",
-            "proxy_pass http://api:8000/;",
-            "resolver 127.0.0.11 valid=1s;\n      set $api http://api:8000;\n      proxy_pass $api$request_uri;",
-        );
-        for name in ["transship.lock", "compose.demo.yaml", "compose.swarm.yaml"] {
-            let _ = std::fs::remove_file(shop.path().join(name));
-        }
+        stacks.ship.look_up_again("web/nginx.conf", "http://api:8000");
         stacks.ship.run(&["lock"]).ended(0);
         Some(stacks)
     }

@@ -68,15 +68,10 @@ impl OnMarathon {
         );
         let shop = &place.ship.shop;
         shop.write("transship.yaml", &text);
-        // Behind these names are the tasks themselves and no virtual address: they are looked up again and again.
-        shop.edit("compose.yaml", "./web/nginx.conf", "./web/nginx.${PLACE}.conf");
         for name in ["staging", "production"] {
-            let address = format!("http://api.{}:8000", domain(name));
-            let looked_up =
-                format!("resolver 127.0.0.11 valid=1s;\n set $api {address};\n proxy_pass $api$request_uri;");
-            let settings = shop.read("web/nginx.conf").replace("proxy_pass http://api:8000/;", &looked_up);
-            shop.write(&format!("web/nginx.{name}.conf"), &settings);
+            place.ship.look_up_again(&format!("web/nginx.{name}.conf"), &format!("http://api.{}:8000", domain(name)));
         }
+        shop.edit("compose.yaml", "./web/nginx.conf", "./web/nginx.${PLACE}.conf");
         place.ship.run(&["lock"]).ended(0);
         Some(place)
     }

@@ -50,13 +50,23 @@ impl Ship {
             std::fs::remove_file(shop.path().join(name)).unwrap();
         }
         // What fits the shop to a target comes after an environment's own overlay, and is no environment here.
-        for target in ["swarm", "marathon", "host"] {
+        for target in ["swarm", "marathon"] {
             let _ = std::fs::rename(
                 shop.path().join(format!("compose.{target}.yaml")),
                 shop.path().join(format!("{target}.yaml")),
             );
         }
         Self { shop, variables: variables.iter().map(own).collect() }
+    }
+
+    /// Writes settings for `web` in which it looks up again and again what stands behind an address: where there are
+    /// no virtual addresses, a name leads elsewhere whenever its service is renewed.
+    pub fn look_up_again(&self, path: &str, address: &str) {
+        let (settings, once) = (self.shop.read("web/nginx.conf"), "proxy_pass http://api:8000/;");
+        assert_eq!(settings.matches(once).count(), 1, "{settings}");
+        let again =
+            format!("resolver 127.0.0.11 valid=1s;\n      set $api {address};\n      proxy_pass $api$request_uri;");
+        self.shop.write(path, &settings.replace(once, &again));
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
