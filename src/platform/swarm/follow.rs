@@ -118,8 +118,8 @@ async fn look(
                 return Ok(failed(reader, secrets, &late).await);
             }
             // What an update does about its failures is its own business: it stops or goes back.
-            let updating = !self::text(&object, "/UpdateStatus/State").is_empty()
-                && self::text(&object, "/UpdateStatus/State") != "completed";
+            let updating =
+                !matches!(self::text(&object, "/UpdateStatus/State"), "" | "completed" | "rollback_completed");
             if let Some(trouble) = trouble {
                 let since = lasts(followed, trouble.code);
                 if trouble.lasts && since >= reader.patience.grace && !updating {

@@ -84,9 +84,6 @@ pub(super) fn progress(service: &Json, tasks: &[Json], when: Condition, is_wante
     match update {
         "paused" => return failed("update-paused", "the update stopped where it was", again),
         "rollback_paused" => return failed("rollback-paused", "the way back to what ran before stopped", again),
-        "rollback_completed" if !is_wanted => {
-            return failed("rolled-back", "the Swarm went back to what ran before", again);
-        }
         _ => {}
     }
     let running = tasks.iter().filter(|task| is(task, "running", "running")).count();
@@ -108,6 +105,8 @@ pub(super) fn progress(service: &Json, tasks: &[Json], when: Condition, is_wante
         "updating" => moving(format!("{running} of {wanted} renewed")),
         "rollback_started" => moving(told("the Swarm goes back to what ran before")),
         _ if running < wanted => moving(format!("{running} of {wanted} run")),
+        // A Swarm calls a rollback completed before the tasks run that it went back to: they were waited for.
+        "rollback_completed" if !is_wanted => failed("rolled-back", "the Swarm went back to what ran before", again),
         _ => Progress::Settled,
     }
 }
@@ -233,8 +232,13 @@ mod tests {
     #[test]
     fn updates_that_did_not_come_through() {
         let failed = || task("shutdown", "failed", "task: non-zero exit (1)");
+        let (up, back) = (
+            || task("running", "running", ""),
+            json!({"State": "rollback_completed", "Message": "rollback completed"}),
+        );
+        assert_eq!(service(back.clone(), &[up(), task("running", "pending", "")]), "1/2 1 of 2 run");
         assert_eq!(
-            service(json!({"State": "rollback_completed", "Message": "rollback completed"}), &[]),
+            service(back, &[up(), up()]),
             "failed rolled-back: the Swarm went back to what ran before: rollback completed"
         );
         assert_eq!(
