@@ -197,7 +197,7 @@ impl Loader<'_> {
     }
 
     /// The same, to change them. A file is laid into a model once, but may be extended often.
-    fn own_documents(&mut self, path: &str, once: bool) -> Result<Vec<yaml::Document>, Findings> {
+    pub(super) fn own_documents(&mut self, path: &str, once: bool) -> Result<Vec<yaml::Document>, Findings> {
         let documents = self.documents(path)?;
         if once {
             self.read.remove(path);
@@ -218,14 +218,8 @@ impl Loader<'_> {
         for path in paths {
             (model, _) = self.file(path, model, place, variables, included, Stages::ALL)?;
         }
-        canonical::defaults(&mut model);
-        if !self.skip.validation {
-            canonical::validate(&model)?;
-        }
-        if resolve_paths {
-            self.resolver(&place.base).resolve(&mut model)?;
-        }
-        resolve_environment(&mut model, variables);
+        let resolver = resolve_paths.then(|| self.resolver(&place.base));
+        complete(&mut model, variables, self.skip, resolver.as_ref())?;
         Ok(model)
     }
 
@@ -256,11 +250,7 @@ impl Loader<'_> {
                     .help("begin it with `services:`")
                     .into());
             }
-            let special = self.skip.interpolation || interpolate(&mut root, variables, &mut self.findings)?;
-            if special && !self.skip.validation {
-                no_special_numbers(&root)?;
-            }
-            promote_aliases(&mut root, &self.origins)?;
+            prepare(&mut root, variables, self.skip, &mut self.findings, &mut 0)?;
             if stages.include {
                 let mut chain = included.to_vec();
                 chain.push(path.to_owned());
@@ -270,23 +260,7 @@ impl Loader<'_> {
             if stages.extends {
                 Extender { loader: self, place, variables, resets: &resets }.apply(&mut root, path)?;
             }
-            model = merge(model, root, &self.origins)?;
-            unique::enforce(&mut model, &self.origins, &mut self.findings)?;
-            if stages.validate {
-                if !self.skip.validation {
-                    let findings = schema::validate(&model);
-                    if findings.has_errors() {
-                        return Err(findings);
-                    }
-                }
-                if let Some(version) = model.as_mapping_mut().and_then(|root| root.remove("version")) {
-                    let finding = Finding::new(&codes::OBSOLETE, "`version` has no effect".into(), version.spot);
-                    self.findings.push(finding.at("version").help("remove the line"));
-                }
-            }
-            canonical::canonical(&mut model, self.skip.interpolation)?;
-            canonical::omit_empty(&mut model);
-            unique::enforce(&mut model, &self.origins, &mut self.findings)?;
+            model = lay(model, root, variables, self.skip, stages.validate, &mut self.findings)?;
             last = resets;
         }
         Ok((model, last))
@@ -336,6 +310,69 @@ impl Loader<'_> {
             Some(None) => refused(format!("{name} is neither true nor false"), "set it to `true` or to `false`"),
         }
     }
+}
+
+/// What is done to a document before other files come into it. `size` counts what variables are replaced in.
+pub(super) fn prepare(
+    root: &mut Tree,
+    variables: &Variables,
+    skip: Skip,
+    findings: &mut Findings,
+    size: &mut usize,
+) -> Result<(), Findings> {
+    let special = skip.interpolation || interpolate(root, variables, findings, size)?;
+    if special && !skip.validation {
+        no_special_numbers(root)?;
+    }
+    Ok(promote_aliases(root, &variables.origins)?)
+}
+
+/// Lays a document over a model. `whole`: it is a file of its own, and has to be right by itself.
+pub(super) fn lay(
+    model: Tree,
+    root: Tree,
+    variables: &Variables,
+    skip: Skip,
+    whole: bool,
+    findings: &mut Findings,
+) -> Result<Tree, Findings> {
+    let origins = &variables.origins;
+    let mut model = merge(model, root, origins)?;
+    unique::enforce(&mut model, origins, findings)?;
+    if whole {
+        if !skip.validation {
+            let found = schema::validate(&model);
+            if found.has_errors() {
+                return Err(found);
+            }
+        }
+        if let Some(version) = model.as_mapping_mut().and_then(|root| root.remove("version")) {
+            let finding = Finding::new(&codes::OBSOLETE, "`version` has no effect".into(), version.spot);
+            findings.push(finding.at("version").help("remove the line"));
+        }
+    }
+    canonical::canonical(&mut model, skip.interpolation)?;
+    canonical::omit_empty(&mut model);
+    unique::enforce(&mut model, origins, findings)?;
+    Ok(model)
+}
+
+/// What holds for a model once all its files are in it.
+pub(super) fn complete(
+    model: &mut Tree,
+    variables: &Variables,
+    skip: Skip,
+    resolver: Option<&Resolver<'_>>,
+) -> Result<(), Findings> {
+    canonical::defaults(model);
+    if !skip.validation {
+        canonical::validate(model)?;
+    }
+    if let Some(resolver) = resolver {
+        resolver.resolve(model)?;
+    }
+    resolve_environment(model, variables);
+    Ok(())
 }
 
 /// Switches repositories on and off.

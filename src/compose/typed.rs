@@ -138,8 +138,11 @@ pub(super) fn fields(name: &str) -> Option<&'static Fields> {
     FIELDS.get(name)
 }
 
-/// Brings a whole model into the form of the types.
+/// Brings a whole model into the form of the types. Its name is not a part of it any more.
 pub(super) fn typed(root: &mut Tree) -> Result<(), Findings> {
+    if let Some(root) = root.as_mapping_mut() {
+        root.remove("name");
+    }
     let mut errors = Findings::new();
     if let Err(finding) = part(root, "root", &At::ROOT, &mut errors) {
         errors.push(finding);

@@ -144,7 +144,9 @@ impl fmt::Display for Place {
 /// The arena all spots of one run point into. Append-only and shared; everything takes `&self`.
 #[derive(Default)]
 pub struct Origins {
-    inner: RwLock<Inner>,
+    inner: Arc<RwLock<Inner>>,
+    /// The row that spots made here are put into: without one, the last that is open.
+    row: Option<usize>,
 }
 
 #[derive(Default)]
@@ -236,9 +238,15 @@ impl Inner {
         self.rows.last().map_or(1, |row| row.first + row.kept.max(clamp(row.len())))
     }
 
-    fn push(&mut self, entry: Entry) -> Spot {
+    fn push(&mut self, entry: Entry, row: Option<usize>) -> Spot {
+        if let Some(Row { first, kept, entries: Entries::Made(entries) }) = row.and_then(|row| self.rows.get_mut(row))
+            && entries.len() < *kept as usize
+        {
+            entries.push(entry);
+            return Spot(*first + clamp(entries.len() - 1));
+        }
         let next = self.next();
-        if let Some(Row { entries: Entries::Made(entries), .. }) = self.rows.last_mut() {
+        if let Some(Row { kept: 0, entries: Entries::Made(entries), .. }) = self.rows.last_mut() {
             entries.push(entry);
         } else {
             self.rows.push(Row { first: next, kept: 0, entries: Entries::Made(vec![entry]) });
@@ -311,7 +319,21 @@ impl Origins {
     fn push(&self, entry: impl FnOnce(&mut Inner) -> Entry) -> Spot {
         let mut inner = self.write();
         let entry = entry(&mut inner);
-        inner.push(entry)
+        inner.push(entry, self.row)
+    }
+
+    /// The same arena for two threads: each puts the spots that it makes into a row of its own, so that the same input
+    /// always gives the same numbers, whoever comes first.
+    pub fn for_two(&self) -> [Arc<Self>; 2] {
+        let mut inner = self.write();
+        let known: usize = inner.rows.iter().map(Row::len).sum();
+        [(); 2].map(|()| {
+            let first = inner.next();
+            // What does not fit goes to the end, where the order is that of the threads.
+            let kept = clamp(known).saturating_mul(2).saturating_add(1 << 16).min(SET.saturating_sub(first) / 8);
+            inner.rows.push(Row { first, kept, entries: Entries::Made(Vec::new()) });
+            Arc::new(Self { inner: Arc::clone(&self.inner), row: Some(inner.rows.len() - 1) })
+        })
     }
 
     /// The set of these spots; "nowhere" is left out.
@@ -323,6 +345,9 @@ impl Origins {
         all.extend(spots);
         all.sort_unstable();
         all.dedup();
+        if let Some(number) = self.read().set_numbers.get(all.as_slice()) {
+            return Sources(*number | SET);
+        }
         let mut inner = self.write();
         if let Some(number) = inner.set_numbers.get(all.as_slice()) {
             return Sources(*number | SET);
