@@ -13,21 +13,17 @@ use super::{
     normalize::resolve_environment,
     paths::Resolver,
     remote::{self, RemotePlace, RemoteReference},
-    request::{FileKind, Files as _, Skip, directory, join},
+    request::{Files as _, Skip, directory, join},
     schema,
     trees::{Fetched, Trees},
     unique,
     variables::Variables,
 };
 use crate::{
-    beside::beside,
     diagnostic::{Finding, Findings},
     value::{FileRole, Masked, Origins, Secrets, Spot},
     yaml::{self, Mapping, Scalar, Suspicion, Tag, Tree, Unread},
 };
-
-/// From so many bytes on, reading them on another processor pays.
-const LARGE: u64 = 1 << 15;
 
 /// Everything that stays the same while one application is loaded.
 pub(super) struct Loader<'a> {
@@ -173,25 +169,18 @@ impl Loader<'_> {
         documents
     }
 
-    /// Reads a large file and those that are laid over it side by side. What cannot be read is refused when its turn
-    /// comes.
+    /// Reads files, side by side where they are large. What cannot be read is refused when its turn comes.
     pub(super) fn read_ahead(&mut self, paths: &[String]) {
-        let [base, overlays @ ..] = paths else { return };
-        let length = |path: &String| match self.files.kind(path) {
-            Ok(Some(FileKind::File { length, .. })) => length,
-            _ => 0,
-        };
-        if overlays.contains(base) || overlays.iter().map(length).sum::<u64>().min(length(base)) < LARGE {
+        let twice = |(number, path)| paths.get(..number).is_some_and(|before: &[String]| before.contains(path));
+        if paths.iter().enumerate().any(twice) {
             return;
         }
         let Ok(known) = paths.iter().map(|path| self.bytes(path)).collect::<Result<Vec<_>, _>>() else { return };
         let unread = known.iter().map(|(shown, bytes)| Unread::new(bytes, shown, FileRole::Compose, &self.origins));
-        let Ok(mut base) = unread.collect::<Result<Vec<_>, _>>() else { return };
-        let overlays = base.split_off(1);
-        let all = |files: Vec<Unread<'_, '_>>| files.into_iter().map(Unread::read).collect::<Result<Vec<_>, _>>();
-        let (Ok(base), Ok(overlays)) = beside(|| all(base), || all(overlays)) else { return };
+        let Ok(unread) = unread.collect::<Result<Vec<_>, _>>() else { return };
+        let Ok(read) = yaml::read_beside(unread).into_iter().collect::<Result<Vec<_>, _>>() else { return };
         drop(known);
-        for (path, documents) in paths.iter().zip(base.into_iter().chain(overlays)) {
+        for (path, documents) in paths.iter().zip(read) {
             self.keep(path, documents);
         }
     }

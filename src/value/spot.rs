@@ -291,7 +291,7 @@ impl Origins {
         // No text has more values than this; and however many files there are, some numbers are left.
         let kept = clamp(length).saturating_mul(4).saturating_add(64).min(SET.saturating_sub(first) / 2);
         inner.rows.push(Row { first, kept, entries: Entries::Written(file, Vec::new()) });
-        Batch { origins: self, file, row: inner.rows.len() - 1, first, kept, places: Vec::new() }
+        Batch { origins: self, file, row: Some(inner.rows.len() - 1), first, kept, places: Vec::new() }
     }
 
     /// A spot for any other source.
@@ -443,7 +443,8 @@ impl Origins {
 pub struct Batch<'o> {
     origins: &'o Origins,
     file: FileId,
-    row: usize,
+    /// Where they are put; nowhere for what another one puts there.
+    row: Option<usize>,
     first: u32,
     kept: u32,
     places: Vec<(u32, u32)>,
@@ -457,6 +458,18 @@ impl Batch<'_> {
         Spot(self.first + number)
     }
 
+    /// One that gives the same spots for the same calls, and adds nothing: for what is read a second time beside this.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self { row: None, places: Vec::new(), ..*self }
+    }
+
+    /// One more of the same file, behind all others.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        self.origins.batch(self.file)
+    }
+
     /// Takes back all that were added; none of them may be used any more.
     pub fn forget(&mut self) {
         self.places.clear();
@@ -465,7 +478,8 @@ impl Batch<'_> {
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
-        if let Some(row) = self.origins.write().rows.get_mut(self.row) {
+        let Some(row) = self.row else { return };
+        if let Some(row) = self.origins.write().rows.get_mut(row) {
             row.entries = Entries::Written(self.file, std::mem::take(&mut self.places));
         }
     }

@@ -161,7 +161,7 @@ impl Entries {
     }
 
     /// The keys.
-    pub fn keys(&self) -> impl Iterator<Item = &SmolStr> {
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &SmolStr> {
         self.list.iter().map(|(key, _)| key)
     }
 

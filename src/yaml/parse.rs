@@ -4,11 +4,13 @@ use granit_parser::{Event, Parser, ScalarStyle, Span};
 
 use super::{
     build::{Builder, Document, Found, Label},
-    codes, quick,
+    codes,
+    quick::{self, Cut},
 };
 use crate::{
+    beside::beside,
     diagnostic::{Finding, Findings},
-    value::{FileId, FileRole, Masked, Origins, Spot},
+    value::{Batch, FileId, FileRole, Masked, Origins, Spot},
 };
 
 /// What to do about what the reader says is wrong, by words of it.
@@ -25,6 +27,8 @@ const REMEDIES: &[(&str, &str)] = &[
     ("valid inside a block", "put the value in quotes"),
     ("nesting", "nest less deeply"),
 ];
+/// From so many bytes on, reading them on another processor pays.
+const LARGE: usize = 1 << 16;
 /// The deepest nesting.
 const DEEPEST: usize = 500;
 
@@ -55,6 +59,92 @@ impl<'b, 'o> Unread<'b, 'o> {
             return Ok(self.builder.finish());
         }
         full(self.builder.forget(), self.text)
+    }
+}
+
+/// Reads several files, on two processors where they are large: of each the first services on the one, the last on the
+/// other.
+pub fn read_beside(files: Vec<Unread<'_, '_>>) -> Vec<Result<Vec<Document>, Findings>> {
+    if files.iter().map(|file| file.text.len()).sum::<usize>() < LARGE {
+        return files.into_iter().map(Unread::read).collect();
+    }
+    let mut name = None;
+    let (mut one, mut other) = (Vec::new(), Vec::new());
+    let mut bytes = [0, 0];
+    for Unread { text, builder } in files {
+        // All at the same service, as far as they have it.
+        let cut = Cut::of(text, name).or_else(|| name.and_then(|_| Cut::of(text, None)));
+        if let Some(cut) = cut {
+            name = name.or_else(|| cut.name(text));
+            let (back, spots) = builder.beside();
+            one.push(Some(Part::Front(cut, text, builder)));
+            other.push(Some(Part::Back(cut, text, back, spots)));
+        } else {
+            let [here, there] = &mut bytes;
+            let whole = Some(Part::Whole(Unread { text, builder }));
+            if here <= there {
+                *here += text.len();
+                one.push(whole);
+                other.push(None);
+            } else {
+                *there += text.len();
+                one.push(None);
+                other.push(whole);
+            }
+        }
+    }
+    let (one, other) = beside(|| Part::read_all(one), || Part::read_all(other));
+    one.into_iter().zip(other).filter_map(|(one, other)| Read::join(one, other)).collect()
+}
+
+/// What one processor reads of a file.
+enum Part<'b, 'o> {
+    Whole(Unread<'b, 'o>),
+    /// What is in front of a cut.
+    Front(Cut, &'b str, Builder<'o>),
+    /// What is behind it.
+    Back(Cut, &'b str, Builder<'o>, Batch<'o>),
+}
+
+/// A part that was read; what is cut with the number of anchors in front of all services, where the reader was sure.
+enum Read<'b, 'o> {
+    Whole(Result<Vec<Document>, Findings>),
+    Front(&'b str, Builder<'o>, Option<usize>),
+    Back(Builder<'o>, Option<usize>),
+}
+
+impl<'b, 'o> Part<'b, 'o> {
+    fn read_all(parts: Vec<Option<Self>>) -> Vec<Option<Read<'b, 'o>>> {
+        parts.into_iter().map(|part| part.map(Self::read)).collect()
+    }
+
+    fn read(self) -> Read<'b, 'o> {
+        match self {
+            Self::Whole(file) => Read::Whole(file.read()),
+            Self::Front(cut, text, mut builder) => {
+                let anchors = quick::read_front(&mut builder, text, cut).ok();
+                Read::Front(text, builder, anchors)
+            }
+            Self::Back(cut, text, mut builder, spots) => {
+                let anchors = quick::read_back(&mut builder, spots, text, cut).ok();
+                Read::Back(builder, anchors)
+            }
+        }
+    }
+}
+
+impl Read<'_, '_> {
+    /// The documents of a file of which this was read.
+    fn join(one: Option<Self>, other: Option<Self>) -> Option<Result<Vec<Document>, Findings>> {
+        match (one, other) {
+            (Some(Self::Whole(read)), _) | (_, Some(Self::Whole(read))) => Some(read),
+            (Some(Self::Front(text, mut builder, anchors)), Some(Self::Back(other, known))) => {
+                let both = if anchors.is_some() && anchors == known { builder.join(other) } else { None };
+                // What is wrong in one of them is told by who reads all of it.
+                Some(both.map_or_else(|| Unread { text, builder: builder.forget() }.read(), Ok))
+            }
+            _ => None,
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::build::{Builder, Found, Label};
-use crate::diagnostic::Finding;
+use crate::{diagnostic::Finding, value::Batch};
 
 /// Given up: the full reader has to look.
 #[derive(Debug)]
@@ -31,9 +31,84 @@ pub(super) fn read(builder: &mut Builder<'_>, text: &str) -> Sure<()> {
     if !is_ordinary(text) {
         return Err(Unsure);
     }
-    let scanner =
-        Scanner { text, bytes: text.as_bytes(), at: 0, line: 0, anchors: HashMap::new(), anchored: 0, builder };
-    scanner.documents()
+    Scanner::new(builder, text, usize::MAX).documents()
+}
+
+/// Where a text is cut in two, to be read by two readers: in front of one of its services.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    /// Where `services` stands.
+    services: usize,
+    /// Where the line begins that is cut off.
+    line: usize,
+    /// Where the name of the service begins in it.
+    name: usize,
+}
+
+/// The key that is cut in.
+const SERVICES: &str = "services:\n";
+
+impl Cut {
+    /// In front of the service of that name, or near the middle.
+    pub(super) fn of(text: &str, wanted: Option<&str>) -> Option<Self> {
+        let services = match text.find(&format!("\n{SERVICES}")) {
+            _ if text.starts_with(SERVICES) => 0,
+            found => found? + 1,
+        };
+        let first = services + SERVICES.len();
+        let lines = |from: usize| {
+            let mut at = from;
+            text.get(from..).unwrap_or_default().split_inclusive('\n').map(move |line| {
+                at += line.len();
+                (at - line.len(), line, line.len() - line.trim_start_matches(' ').len())
+            })
+        };
+        let says_something = |line: &str| !line.trim_start().is_empty() && !line.trim_start().starts_with('#');
+        let (_, _, column) = lines(first).find(|(_, line, _)| says_something(line))?;
+        let begins_one = |(at, line, blanks): (usize, &str, usize)| {
+            let name = line.get(blanks..)?;
+            let ordinary = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_');
+            (blanks == column && ordinary).then_some(Self { services, line: at, name: at + blanks })
+        };
+        let from = match wanted {
+            Some(name) => text.find(&format!("\n{:column$}{name}:\n", ""))? + 1,
+            None => {
+                let middle = text.as_bytes().get(text.len() / 2..)?.iter().position(|b| *b == b'\n')?;
+                (text.len() / 2 + middle + 1).max(first)
+            }
+        };
+        let mut behind = lines(from).take_while(|(_, line, blanks)| *blanks >= column.max(1) || !says_something(line));
+        let cut = behind.find_map(begins_one).filter(|cut| cut.line > first)?;
+        // What is named in front of it would have to be known behind it.
+        let names = |(at, _): (usize, &str)| {
+            let byte = |at: usize| text.as_bytes().get(at).copied().unwrap_or_default();
+            at > 0 && byte(at - 1) == b' ' && (byte(at + 1).is_ascii_alphanumeric() || b"_-".contains(&byte(at + 1)))
+        };
+        let before = text.get(first..cut.line)?;
+        let is_named = before.match_indices('&').any(|(at, found)| names((first + at, found)));
+        (!is_named).then_some(cut)
+    }
+
+    /// The name of the service behind it.
+    pub(super) fn name<'t>(&self, text: &'t str) -> Option<&'t str> {
+        text.get(self.name..)?.lines().next()?.strip_suffix(':')
+    }
+}
+
+/// Reads what is in front of a cut. Tells how many anchors there are.
+pub(super) fn read_front(builder: &mut Builder<'_>, text: &str, cut: Cut) -> Sure<usize> {
+    if !is_ordinary(text.get(..cut.line).ok_or(Unsure)?) {
+        return Err(Unsure);
+    }
+    Scanner::new(builder, text, cut.name).front()
+}
+
+/// Reads what is behind a cut, with the anchors that stand in front of the services. Tells how many these are.
+pub(super) fn read_back<'o>(builder: &mut Builder<'o>, spots: Batch<'o>, text: &str, cut: Cut) -> Sure<usize> {
+    if !is_ordinary(text.get(cut.line..).ok_or(Unsure)?) {
+        return Err(Unsure);
+    }
+    Scanner::new(builder, text, cut.services).back(spots, cut)
 }
 
 /// Whether all characters are ones that need no thought. A carriage return does.
@@ -75,6 +150,8 @@ struct Scanner<'t, 'b, 'o> {
     at: usize,
     /// Where the line begins that it is in.
     line: usize,
+    /// A key that is not read any more.
+    stop: usize,
     anchors: HashMap<&'t str, usize>,
     /// How many anchors there were.
     anchored: usize,
@@ -88,7 +165,11 @@ struct Properties {
     label: Option<Label>,
 }
 
-impl<'t> Scanner<'t, '_, '_> {
+impl<'t, 'b, 'o> Scanner<'t, 'b, 'o> {
+    fn new(builder: &'b mut Builder<'o>, text: &'t str, stop: usize) -> Self {
+        Self { text, bytes: text.as_bytes(), at: 0, line: 0, stop, anchors: HashMap::new(), anchored: 0, builder }
+    }
+
     /// A byte; 0, which no text here holds, behind the end.
     fn byte(&self, at: usize) -> u8 {
         self.bytes.get(at).copied().unwrap_or_default()
@@ -155,18 +236,54 @@ impl<'t> Scanner<'t, '_, '_> {
         if self.skip()? || self.is_end() { Ok(()) } else { Err(Unsure) }
     }
 
-    fn documents(mut self) -> Sure<()> {
-        self.skip()?;
-        loop {
-            if self.is_marker(b"---") {
-                self.at += 3;
-                if !self.skip()? {
-                    return Err(Unsure);
-                }
+    /// What is in front of the key that is not read.
+    fn front(mut self) -> Sure<usize> {
+        self.document_start()?;
+        self.builder.document_start();
+        self.mapping(Properties::default(), 0)?;
+        if self.at != self.stop || self.builder.has_merged() {
+            return Err(Unsure);
+        }
+        self.builder.document_end();
+        Ok(self.anchored)
+    }
+
+    fn back(mut self, spots: Batch<'o>, cut: Cut) -> Sure<usize> {
+        self.document_start()?;
+        self.builder.document_start();
+        if self.at != self.stop {
+            self.mapping(Properties::default(), 0)?;
+        }
+        if self.at != self.stop {
+            return Err(Unsure);
+        }
+        let anchored = self.anchored;
+        self.builder.go_on_with(spots);
+        (self.at, self.line, self.stop) = (cut.name, cut.line, usize::MAX);
+        // The two mappings that were begun in front of the cut.
+        for key in [Some("services"), None] {
+            let spot = self.builder.spot(self.at, self.at);
+            self.builder.mapping_start(0, None, spot)?;
+            if let Some(key) = key {
+                self.builder.scalar(Found { text: key, plain: true, label: None }, 0, spot)?;
             }
-            if self.is_end() || self.is_marker(b"---") || self.is_marker(b"...") || self.is_item() {
+        }
+        self.entries(self.column(), 1)?;
+        self.builder.end()?;
+        if !self.is_end() {
+            if self.column() > 0 || self.is_item() || self.is_marker(b"---") || self.is_marker(b"...") {
                 return Err(Unsure);
             }
+            self.entries(0, 0)?;
+        }
+        self.builder.end()?;
+        self.builder.document_end();
+        if self.is_end() { Ok(anchored) } else { Err(Unsure) }
+    }
+
+    fn documents(mut self) -> Sure<()> {
+        loop {
+            self.document_start()?;
             self.builder.document_start();
             self.anchors.clear();
             self.mapping(Properties::default(), 0)?;
@@ -180,6 +297,19 @@ impl<'t> Scanner<'t, '_, '_> {
         }
     }
 
+    /// Goes to the first key of a document.
+    fn document_start(&mut self) -> Sure<()> {
+        self.skip()?;
+        if self.is_marker(b"---") {
+            self.at += 3;
+            if !self.skip()? {
+                return Err(Unsure);
+            }
+        }
+        let nothing = self.is_end() || self.is_marker(b"---") || self.is_marker(b"...") || self.is_item();
+        if nothing { Err(Unsure) } else { Ok(()) }
+    }
+
     /// A block mapping whose first key is here. Ends at what comes next.
     fn mapping(&mut self, properties: Properties, depth: usize) -> Sure<()> {
         if depth > DEEPEST {
@@ -188,6 +318,12 @@ impl<'t> Scanner<'t, '_, '_> {
         let column = self.column();
         let spot = self.builder.spot(self.at, self.at);
         self.builder.mapping_start(properties.anchor, properties.label, spot)?;
+        self.entries(column, depth)?;
+        Ok(self.builder.end()?)
+    }
+
+    /// The entries of a block mapping, whose keys are in that column, from here on.
+    fn entries(&mut self, column: usize, depth: usize) -> Sure<()> {
         loop {
             self.key()?;
             let colon = self.at - 1;
@@ -201,17 +337,16 @@ impl<'t> Scanner<'t, '_, '_> {
             } else {
                 self.node(column + 1, true, depth + 1)?;
             }
-            if self.is_end() || self.column() < column {
-                break;
+            if self.is_end() || self.at == self.stop || self.column() < column {
+                return Ok(());
             }
             if self.column() > column || self.is_item() {
                 return Err(Unsure);
             }
             if column == 0 && (self.is_marker(b"---") || self.is_marker(b"...")) {
-                break;
+                return Ok(());
             }
         }
-        Ok(self.builder.end()?)
     }
 
     /// A block sequence whose first dash is here; `level`: as deep as the key it belongs to. Ends at what comes next.
