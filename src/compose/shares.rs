@@ -60,7 +60,10 @@ pub(super) fn load(
     let mut first = shares(roots);
     let second = first.split_off(first.len() / 2);
     let [one, other] = variables.origins.for_two().map(|origins| variables.with_origins(origins));
+    // Nothing goes first: the tables of the stages are made, and neither thread waits until the other has made them.
+    stages.one(vec![(0, Tree::mapping(Spot::NOWHERE))], &one, &mut Through::default()).ok()?;
     let (first, second) = beside(|| stages.all(first, &one), || stages.all(second, &other));
+    drop((one, other));
     let through = first.and_then(|first| Ok((first, second?))).ok().filter(|(first, second)| {
         let other = |file| second.sizes.get(file).copied().unwrap_or_default();
         first.sizes.iter().all(|(file, size)| size + other(file) <= interpolate::MOST)

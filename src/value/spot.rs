@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt,
     ops::Range,
-    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 /// Where a value came from: an index into [`Origins`]. The default is "nowhere".
@@ -145,8 +145,39 @@ impl fmt::Display for Place {
 #[derive(Default)]
 pub struct Origins {
     inner: Arc<RwLock<Inner>>,
-    /// The row that spots made here are put into: without one, the last that is open.
-    row: Option<usize>,
+    /// Where the spots are kept that are made here, until this goes; without it they are put to all others.
+    own: Option<Own>,
+}
+
+/// Spots that one thread makes.
+struct Own {
+    /// The row that they are put into in the end.
+    row: usize,
+    /// The number of the first.
+    first: u32,
+    /// How many numbers are kept free for them.
+    kept: u32,
+    entries: Mutex<Vec<Entry>>,
+}
+
+impl Own {
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The entry of a spot that was made here.
+    fn entry(&self, spot: Spot) -> Option<Entry> {
+        self.entries().get(spot.0.checked_sub(self.first)? as usize).copied()
+    }
+
+    fn push(&self, entry: Entry) -> Option<Spot> {
+        let mut entries = self.entries();
+        let number = clamp(entries.len());
+        (number < self.kept).then(|| {
+            entries.push(entry);
+            Spot(self.first + number)
+        })
+    }
 }
 
 #[derive(Default)]
@@ -227,24 +258,12 @@ impl Inner {
         }
     }
 
-    /// The entry of the same place, which displaced nothing.
-    fn again(&self, spot: Spot) -> Entry {
-        let nowhere = Entry::written(FileId(u32::MAX), 0, 0);
-        Entry { displaced: Spot::NOWHERE, ..self.entry(spot).unwrap_or(nowhere) }
-    }
-
     /// The number behind all others. 0 is nowhere, so they begin at 1.
     fn next(&self) -> u32 {
         self.rows.last().map_or(1, |row| row.first + row.kept.max(clamp(row.len())))
     }
 
-    fn push(&mut self, entry: Entry, row: Option<usize>) -> Spot {
-        if let Some(Row { first, kept, entries: Entries::Made(entries) }) = row.and_then(|row| self.rows.get_mut(row))
-            && entries.len() < *kept as usize
-        {
-            entries.push(entry);
-            return Spot(*first + clamp(entries.len() - 1));
-        }
+    fn push(&mut self, entry: Entry) -> Spot {
         let next = self.next();
         if let Some(Row { kept: 0, entries: Entries::Made(entries), .. }) = self.rows.last_mut() {
             entries.push(entry);
@@ -280,7 +299,7 @@ impl Origins {
 
     /// A spot for a byte range of a file.
     pub fn in_file(&self, file: FileId, span: Range<usize>) -> Spot {
-        self.push(|_| Entry::written(file, clamp(span.start), clamp(span.end)))
+        self.push(Entry::written(file, clamp(span.start), clamp(span.end)))
     }
 
     /// For very many spots of one file. Several files can be at it side by side: their order is that of these calls.
@@ -299,40 +318,52 @@ impl Origins {
         if let Source::File { file, span } = source {
             return self.in_file(file, span.start as usize..span.end as usize);
         }
-        self.push(|inner| {
-            let index = clamp(inner.others.len());
+        let index = {
+            let mut inner = self.write();
             inner.others.push(source);
-            Entry { source: index | SET, start: 0, end: 0, displaced: Spot::NOWHERE, made_of: Sources::NONE }
-        })
+            clamp(inner.others.len() - 1)
+        };
+        self.push(Entry { source: index | SET, start: 0, end: 0, displaced: Spot::NOWHERE, made_of: Sources::NONE })
     }
 
     /// The same place again, with what it displaced and what it was made of.
     pub fn derive(&self, spot: Spot, displaced: Option<Spot>, made_of: Sources) -> Spot {
-        self.push(|inner| Entry { displaced: displaced.unwrap_or_default(), made_of, ..inner.again(spot) })
+        self.push(Entry { displaced: displaced.unwrap_or_default(), made_of, ..self.again(spot) })
     }
 
     /// A place that remembers what it displaced; made of what it was made of before.
     pub fn displacing(&self, spot: Spot, displaced: Spot) -> Spot {
-        self.push(|inner| Entry { displaced, ..inner.again(spot) })
+        self.push(Entry { displaced, ..self.again(spot) })
     }
 
-    fn push(&self, entry: impl FnOnce(&mut Inner) -> Entry) -> Spot {
-        let mut inner = self.write();
-        let entry = entry(&mut inner);
-        inner.push(entry, self.row)
+    fn entry(&self, spot: Spot) -> Option<Entry> {
+        let own = self.own.as_ref().and_then(|own| own.entry(spot));
+        own.or_else(|| self.read().entry(spot))
     }
 
-    /// The same arena for two threads: each puts the spots that it makes into a row of its own, so that the same input
-    /// always gives the same numbers, whoever comes first.
+    /// The entry of the same place, which displaced nothing.
+    fn again(&self, spot: Spot) -> Entry {
+        let nowhere = Entry::written(FileId(u32::MAX), 0, 0);
+        Entry { displaced: Spot::NOWHERE, ..self.entry(spot).unwrap_or(nowhere) }
+    }
+
+    fn push(&self, entry: Entry) -> Spot {
+        // What does not fit goes to the end, where the order is that of the threads.
+        let own = self.own.as_ref().and_then(|own| own.push(entry));
+        own.unwrap_or_else(|| self.write().push(entry))
+    }
+
+    /// The same arena for two threads: each keeps the spots that it makes for itself, until its handle goes. So neither
+    /// waits for the other, and the same input always gives the same numbers.
     pub fn for_two(&self) -> [Arc<Self>; 2] {
         let mut inner = self.write();
         let known: usize = inner.rows.iter().map(Row::len).sum();
         [(); 2].map(|()| {
             let first = inner.next();
-            // What does not fit goes to the end, where the order is that of the threads.
             let kept = clamp(known).saturating_mul(2).saturating_add(1 << 16).min(SET.saturating_sub(first) / 8);
             inner.rows.push(Row { first, kept, entries: Entries::Made(Vec::new()) });
-            Arc::new(Self { inner: Arc::clone(&self.inner), row: Some(inner.rows.len() - 1) })
+            let own = Own { row: inner.rows.len() - 1, first, kept, entries: Mutex::default() };
+            Arc::new(Self { inner: Arc::clone(&self.inner), own: Some(own) })
         })
     }
 
@@ -375,8 +406,8 @@ impl Origins {
 
     /// The link this spot stands for. `None` for "nowhere".
     pub fn origin(&self, spot: Spot) -> Option<Origin> {
+        let entry = self.entry(spot)?;
         let inner = self.read();
-        let entry = inner.entry(spot)?;
         let source = if entry.source & SET == 0 {
             Source::File { file: FileId(entry.source), span: entry.start..entry.end }
         } else {
@@ -436,6 +467,16 @@ impl Origins {
             }
         }
         found.into_iter().collect()
+    }
+}
+
+impl Drop for Origins {
+    fn drop(&mut self) {
+        let Some(own) = &self.own else { return };
+        let entries = std::mem::take(&mut *own.entries());
+        if let Some(row) = self.write().rows.get_mut(own.row) {
+            row.entries = Entries::Made(entries);
+        }
     }
 }
 

@@ -13,7 +13,7 @@ mod tree;
 mod write;
 
 pub use build::{Document, Suspicion};
-pub use entries::{Entries, HalfMut};
+pub use entries::Entries;
 
 pub use json::write_json;
 pub(crate) use json::write_json_with;
