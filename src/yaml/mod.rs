@@ -16,7 +16,7 @@ pub use build::{Document, Suspicion};
 pub use entries::Entries;
 
 pub use json::write_json;
-pub(crate) use json::write_json_with;
+pub(crate) use json::{JsonWriter, write_json_with};
 pub use parse::{Unread, is_quick, parse, parse_fully, read_beside};
 pub use plain::Plain;
 pub use scalar::{go_float, resolve};
