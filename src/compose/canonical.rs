@@ -2,7 +2,6 @@
 
 use std::{borrow::Cow, sync::LazyLock};
 
-
 use super::{
     codes,
     merge::started,

@@ -104,23 +104,22 @@ fn resolve(
     }
     let place = Place { absolute: directory.clone(), base: directory.clone() };
     let bound = !request.skip.interpolation || request.typed;
-    let mut tree = match shares::load(&mut loader, &paths, &place, &variables, &name.value) {
-        Some(tree) => tree,
-        None => {
-            let mut tree = loader.model(&paths, &place, &variables, &[], !request.skip.path_resolution)?;
-            if tree.as_mapping().is_none_or(|root| root.entries.is_empty()) {
-                return Err(Finding::new(&codes::EMPTY, "the files declare nothing".into(), Spot::NOWHERE)
-                    .help("declare a service: `services: {web: {image: …}}`")
-                    .into());
-            }
-            if !request.skip.normalization {
-                normalize::normalize(&mut tree, &name.value, &variables)?;
-            }
-            if bound {
-                typed::typed(&mut tree)?;
-            }
-            tree
+    let mut tree = if let Some(tree) = shares::load(&mut loader, &paths, &place, &variables, &name.value) {
+        tree
+    } else {
+        let mut tree = loader.model(&paths, &place, &variables, &[], !request.skip.path_resolution)?;
+        if tree.as_mapping().is_none_or(|root| root.entries.is_empty()) {
+            return Err(Finding::new(&codes::EMPTY, "the files declare nothing".into(), Spot::NOWHERE)
+                .help("declare a service: `services: {web: {image: …}}`")
+                .into());
         }
+        if !request.skip.normalization {
+            normalize::normalize(&mut tree, &name.value, &variables)?;
+        }
+        if bound {
+            typed::typed(&mut tree)?;
+        }
+        tree
     };
     let mut findings = loader.findings;
     let mut disabled = Tree::mapping(Spot::NOWHERE);

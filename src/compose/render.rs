@@ -74,7 +74,9 @@ impl Configuration {
         let services = services.into_iter().flat_map(|services| &services.entries);
         let mut services: Vec<_> = services.map(|(key, entry)| (writer.escape((&**key).into()), &entry.tree)).collect();
         writer.sort_names(&mut services);
-        yaml::write_json_with(&self.root(writer), "services", &services, |out, tree| writer.write_part(tree, "service", out))
+        yaml::write_json_with(&self.root(writer), "services", &services, |out, tree| {
+            writer.write_part(tree, "service", out);
+        })
     }
 
     fn writer(&self, form: Form) -> Writer {

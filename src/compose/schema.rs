@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, LazyLock};
 
-
 use super::{
     codes, remedy,
     seen::{Prints, Seen},

@@ -146,7 +146,8 @@ fn shares(roots: Vec<Tree>) -> Vec<Share> {
 
 /// The share of every service.
 fn known_in(all: &[Vec<Mapping>]) -> HashMap<SmolStr, usize> {
-    let names = |share: &[Mapping]| share.iter().flat_map(|services| services.entries.keys().cloned()).collect::<Vec<_>>();
+    let names =
+        |share: &[Mapping]| share.iter().flat_map(|services| services.entries.keys().cloned()).collect::<Vec<_>>();
     all.iter().enumerate().flat_map(|(at, share)| names(share).into_iter().map(move |name| (name, at))).collect()
 }
 
@@ -193,7 +194,8 @@ impl Stages<'_> {
 
 /// The first share with the services of another one, and with the network that these use without saying so.
 fn joined(mut model: Tree, mut share: Tree) -> Tree {
-    if let Some(network) = share.get_mut("networks").and_then(Tree::as_mapping_mut).and_then(|all| all.remove("default"))
+    if let Some(network) =
+        share.get_mut("networks").and_then(Tree::as_mapping_mut).and_then(|all| all.remove("default"))
         && model.at(&["networks", "default"]).is_none()
         && let Some(root) = model.as_mapping_mut()
     {

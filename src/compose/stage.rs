@@ -1,6 +1,6 @@
 //! The stages of one file and of one model, in the reference's order (compose.md, section 1).
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use smol_str::SmolStr;
 
@@ -144,18 +144,18 @@ impl Loader<'_> {
             return Ok(Arc::clone(known));
         }
         let (shown, bytes) = self.bytes(path)?;
-        let documents = yaml::parse(&bytes, &shown, FileRole::Compose, &self.origins)?;
+        let documents = yaml::Unread::new(bytes, &shown, FileRole::Compose, &self.origins)?.read()?;
         Ok(self.keep(path, documents))
     }
 
     /// The bytes of a file, and its path as the user would write it.
-    fn bytes(&self, path: &str) -> Result<(String, Cow<'_, [u8]>), Finding> {
+    fn bytes(&self, path: &str) -> Result<(String, Vec<u8>), Finding> {
         if path == "-" {
-            return Ok(("standard input".to_owned(), self.standard_input.unwrap_or_default().into()));
+            return Ok(("standard input".to_owned(), self.standard_input.unwrap_or_default().to_vec()));
         }
         let shown = self.show(path);
         match self.files.read(path) {
-            Ok(bytes) => Ok((shown, bytes.into())),
+            Ok(bytes) => Ok((shown, bytes)),
             Err(error) => Err(codes::unreadable(&shown, &error)),
         }
     }
@@ -176,10 +176,10 @@ impl Loader<'_> {
             return;
         }
         let Ok(known) = paths.iter().map(|path| self.bytes(path)).collect::<Result<Vec<_>, _>>() else { return };
-        let unread = known.iter().map(|(shown, bytes)| Unread::new(bytes, shown, FileRole::Compose, &self.origins));
+        let unread = known.into_iter();
+        let unread = unread.map(|(shown, bytes)| Unread::new(bytes, &shown, FileRole::Compose, &self.origins));
         let Ok(unread) = unread.collect::<Result<Vec<_>, _>>() else { return };
         let Ok(read) = yaml::read_beside(unread).into_iter().collect::<Result<Vec<_>, _>>() else { return };
-        drop(known);
         for (path, documents) in paths.iter().zip(read) {
             self.keep(path, documents);
         }

@@ -6,7 +6,6 @@ use std::{
     sync::LazyLock,
 };
 
-
 use super::{
     codes,
     seen::{Prints, Seen},

@@ -192,7 +192,7 @@ struct Inner {
 struct File {
     path: Arc<str>,
     role: FileRole,
-    text: Arc<str>,
+    text: Arc<Box<str>>,
     /// Byte offsets at which lines begin, once somebody asks.
     lines: OnceLock<Vec<u32>>,
 }
@@ -289,8 +289,8 @@ impl Origins {
     }
 
     /// Registers a file that was read; its text is kept for excerpts.
-    pub fn add_file(&self, path: &str, role: FileRole, text: impl Into<Arc<str>>) -> FileId {
-        let text = text.into();
+    pub fn add_file(&self, path: &str, role: FileRole, text: impl Into<Box<str>>) -> FileId {
+        let text = Arc::new(text.into());
         let mut inner = self.write();
         let id = FileId(clamp(inner.files.len()));
         inner.files.push(File { path: path.into(), role, text, lines: OnceLock::new() });
@@ -443,13 +443,18 @@ impl Origins {
         })
     }
 
+    /// The text of a file.
+    pub(crate) fn text(&self, file: FileId) -> Arc<Box<str>> {
+        self.read().files.get(file.0 as usize).map(|file| Arc::clone(&file.text)).unwrap_or_default()
+    }
+
     /// What a file is for.
     pub fn role(&self, file: FileId) -> Option<FileRole> {
         self.read().files.get(file.0 as usize).map(|file| file.role)
     }
 
     /// Path and text of a file, for excerpts.
-    pub fn file(&self, file: FileId) -> Option<(Arc<str>, Arc<str>)> {
+    pub fn file(&self, file: FileId) -> Option<(Arc<str>, Arc<Box<str>>)> {
         self.read().files.get(file.0 as usize).map(|file| (Arc::clone(&file.path), Arc::clone(&file.text)))
     }
 

@@ -149,7 +149,7 @@ impl<'o> Builder<'o> {
     /// The document of which this has read what is in front of one of the `services`, and the other what is behind it.
     pub(super) fn join(&mut self, other: Self) -> Option<Vec<Document>> {
         let values = self.values.saturating_add(other.values);
-        let (Ok([mut one]), Ok([mut other])) = 
+        let (Ok([mut one]), Ok([mut other])) =
             (<[_; 1]>::try_from(std::mem::take(&mut self.documents)), <[_; 1]>::try_from(other.documents))
         else {
             return None;

@@ -23,7 +23,11 @@ pub(crate) fn write_json_with<T: Sync>(
     let mut writer = JsonWriter::default();
     match root {
         Plain::Map(parts) if !entries.is_empty() => writer.map(parts, |writer, key, value| {
-            if key == place { writer.map_beside(entries, &write) } else { writer.value(value) }
+            if key == place {
+                writer.map_beside(entries, &write)
+            } else {
+                writer.value(value)
+            };
         }),
         _ => writer.value(root),
     }
@@ -55,7 +59,7 @@ fn first_odd(bytes: &[u8]) -> Option<usize> {
     for (number, word) in words.iter().enumerate() {
         let bytes = u64::from_le_bytes(*word);
         let is_zero = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes;
-        let equal = |byte: u8| is_zero(bytes ^ ONES * u64::from(byte));
+        let equal = |byte: u8| is_zero(bytes ^ (ONES * u64::from(byte)));
         let low = bytes.wrapping_sub(ONES * 0x20) & !bytes;
         if (low | equal(b'"') | equal(b'\\') | equal(0x7f) | bytes) & HIGH != 0
             && let Some(at) = word.iter().position(odd)

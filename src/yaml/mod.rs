@@ -17,7 +17,7 @@ pub use entries::Entries;
 
 pub use json::write_json;
 pub(crate) use json::{JsonWriter, write_json_with};
-pub use parse::{Unread, is_quick, parse, parse_fully, read_beside};
+pub use parse::{Unread, is_cut, is_quick, parse, parse_fully, read_beside, read_cut};
 pub use plain::Plain;
 pub use scalar::{go_float, resolve};
 pub use tree::{Entry, Mapping, Scalar, Tag, Tree};

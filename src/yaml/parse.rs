@@ -1,5 +1,7 @@
 //! Bytes to trees: by the quick reader where a file is of the kind that people write, by the full one otherwise.
 
+use std::sync::Arc;
+
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 
 use super::{
@@ -36,58 +38,67 @@ const DEEPEST: usize = 500;
 ///
 /// The errors are those of YAML itself: they end the file at the first.
 pub fn parse(bytes: &[u8], path: &str, role: FileRole, origins: &Origins) -> Result<Vec<Document>, Findings> {
-    Unread::new(bytes, path, role, origins)?.read()
+    Unread::new(bytes.to_vec(), path, role, origins)?.read()
 }
 
 /// A file that is registered and still has to be read: several can be read side by side.
-pub struct Unread<'b, 'o> {
-    text: &'b str,
+pub struct Unread<'o> {
+    text: Arc<Box<str>>,
     builder: Builder<'o>,
 }
 
-impl<'b, 'o> Unread<'b, 'o> {
+impl<'o> Unread<'o> {
     /// Registers a file in `origins` under `path`.
-    pub fn new(bytes: &'b [u8], path: &str, role: FileRole, origins: &'o Origins) -> Result<Self, Findings> {
-        let (text, file) = register(bytes, path, role, origins)?;
-        Ok(Self { text, builder: Builder::new(origins.batch(file)) })
+    pub fn new(bytes: Vec<u8>, path: &str, role: FileRole, origins: &'o Origins) -> Result<Self, Findings> {
+        let file = register(bytes, path, role, origins)?;
+        Ok(Self { text: origins.text(file), builder: Builder::new(origins.batch(file)) })
     }
 
     /// Reads all its documents.
     pub fn read(mut self) -> Result<Vec<Document>, Findings> {
         // What the quick reader is not sure of, it has not read: all that is refused is refused by the full one.
-        if quick::read(&mut self.builder, self.text).is_ok() {
+        if quick::read(&mut self.builder, &self.text).is_ok() {
             return Ok(self.builder.finish());
         }
-        full(self.builder.forget(), self.text)
+        full(self.builder.forget(), &self.text)
     }
 }
 
 /// Reads several files, on two processors where they are large: of each the first services on the one, the last on the
 /// other.
-pub fn read_beside(files: Vec<Unread<'_, '_>>) -> Vec<Result<Vec<Document>, Findings>> {
+pub fn read_beside(files: Vec<Unread<'_>>) -> Vec<Result<Vec<Document>, Findings>> {
     if files.iter().map(|file| file.text.len()).sum::<usize>() < LARGE {
-        return files.into_iter().map(Unread::read).collect();
+        files.into_iter().map(Unread::read).collect()
+    } else {
+        read_cut(files)
     }
-    let mut name = None;
+}
+
+/// The same of files that may be small: for tests.
+#[doc(hidden)]
+pub fn read_cut(files: Vec<Unread<'_>>) -> Vec<Result<Vec<Document>, Findings>> {
+    let mut name: Option<String> = None;
     let (mut one, mut other) = (Vec::new(), Vec::new());
     let mut bytes = [0, 0];
     for Unread { text, builder } in files {
         // All at the same service, as far as they have it.
-        let cut = Cut::of(text, name).or_else(|| name.and_then(|_| Cut::of(text, None)));
+        let named = name.as_deref().and_then(|name| Cut::of(&text, Some(name)));
+        let cut = named.or_else(|| Cut::of(&text, None));
         if let Some(cut) = cut {
-            name = name.or_else(|| cut.name(text));
+            name = name.or_else(|| cut.name(&text).map(str::to_owned));
             let (back, spots) = builder.beside();
+            other.push(Some(Part::Back(cut, Arc::clone(&text), back, spots)));
             one.push(Some(Part::Front(cut, text, builder)));
-            other.push(Some(Part::Back(cut, text, back, spots)));
         } else {
             let [here, there] = &mut bytes;
+            let length = text.len();
             let whole = Some(Part::Whole(Unread { text, builder }));
             if here <= there {
-                *here += text.len();
+                *here += length;
                 one.push(whole);
                 other.push(None);
             } else {
-                *there += text.len();
+                *there += length;
                 one.push(None);
                 other.push(whole);
             }
@@ -98,42 +109,42 @@ pub fn read_beside(files: Vec<Unread<'_, '_>>) -> Vec<Result<Vec<Document>, Find
 }
 
 /// What one processor reads of a file.
-enum Part<'b, 'o> {
-    Whole(Unread<'b, 'o>),
+enum Part<'o> {
+    Whole(Unread<'o>),
     /// What is in front of a cut.
-    Front(Cut, &'b str, Builder<'o>),
+    Front(Cut, Arc<Box<str>>, Builder<'o>),
     /// What is behind it.
-    Back(Cut, &'b str, Builder<'o>, Batch<'o>),
+    Back(Cut, Arc<Box<str>>, Builder<'o>, Batch<'o>),
 }
 
 /// A part that was read; what is cut with the number of anchors in front of all services, where the reader was sure.
-enum Read<'b, 'o> {
+enum Read<'o> {
     Whole(Result<Vec<Document>, Findings>),
-    Front(&'b str, Builder<'o>, Option<usize>),
+    Front(Arc<Box<str>>, Builder<'o>, Option<usize>),
     Back(Builder<'o>, Option<usize>),
 }
 
-impl<'b, 'o> Part<'b, 'o> {
-    fn read_all(parts: Vec<Option<Self>>) -> Vec<Option<Read<'b, 'o>>> {
+impl<'o> Part<'o> {
+    fn read_all(parts: Vec<Option<Self>>) -> Vec<Option<Read<'o>>> {
         parts.into_iter().map(|part| part.map(Self::read)).collect()
     }
 
-    fn read(self) -> Read<'b, 'o> {
+    fn read(self) -> Read<'o> {
         match self {
             Self::Whole(file) => Read::Whole(file.read()),
             Self::Front(cut, text, mut builder) => {
-                let anchors = quick::read_front(&mut builder, text, cut).ok();
+                let anchors = quick::read_front(&mut builder, &text, cut).ok();
                 Read::Front(text, builder, anchors)
             }
             Self::Back(cut, text, mut builder, spots) => {
-                let anchors = quick::read_back(&mut builder, spots, text, cut).ok();
+                let anchors = quick::read_back(&mut builder, spots, &text, cut).ok();
                 Read::Back(builder, anchors)
             }
         }
     }
 }
 
-impl Read<'_, '_> {
+impl Read<'_> {
     /// The documents of a file of which this was read.
     fn join(one: Option<Self>, other: Option<Self>) -> Option<Result<Vec<Document>, Findings>> {
         match (one, other) {
@@ -148,11 +159,23 @@ impl Read<'_, '_> {
     }
 }
 
+/// Whether a text is cut, and both readers are sure of their parts: for tests.
+#[doc(hidden)]
+pub fn is_cut(text: &str) -> bool {
+    let origins = Origins::default();
+    let file = origins.add_file("", FileRole::Compose, "");
+    let mut front = Builder::new(origins.batch(file));
+    let (mut back, spots) = front.beside();
+    let Some(cut) = Cut::of(text, None) else { return false };
+    let anchors = quick::read_front(&mut front, text, cut).ok();
+    anchors.is_some() && anchors == quick::read_back(&mut back, spots, text, cut).ok() && front.join(back).is_some()
+}
+
 /// The same without the quick reader: for tests, which hold the two equal.
 #[doc(hidden)]
 pub fn parse_fully(bytes: &[u8], path: &str, role: FileRole, origins: &Origins) -> Result<Vec<Document>, Findings> {
-    let (text, file) = register(bytes, path, role, origins)?;
-    full(Builder::new(origins.batch(file)), text)
+    let file = register(bytes.to_vec(), path, role, origins)?;
+    full(Builder::new(origins.batch(file)), &origins.text(file))
 }
 
 /// Whether the quick reader is sure of a text: for tests, which would not notice if it never was.
@@ -163,13 +186,16 @@ pub fn is_quick(text: &str) -> bool {
     quick::read(&mut Builder::new(origins.batch(file)), text).is_ok()
 }
 
-fn register<'b>(bytes: &'b [u8], path: &str, role: FileRole, origins: &Origins) -> Result<(&'b str, FileId), Findings> {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok((text, origins.add_file(path, role, text))),
+fn register(mut bytes: Vec<u8>, path: &str, role: FileRole, origins: &Origins) -> Result<FileId, Findings> {
+    const MARK: &[u8] = b"\xEF\xBB\xBF";
+    if bytes.starts_with(MARK) {
+        bytes.drain(..MARK.len());
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(origins.add_file(path, role, text)),
         Err(error) => {
-            let good = error.valid_up_to();
-            let shown = String::from_utf8_lossy(bytes);
+            let good = error.utf8_error().valid_up_to();
+            let shown = String::from_utf8_lossy(error.as_bytes());
             let file = origins.add_file(path, role, shown.as_ref());
             // What is shown holds a replacement character there.
             let spot = origins.in_file(file, good..good + char::REPLACEMENT_CHARACTER.len_utf8());

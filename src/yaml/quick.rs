@@ -70,12 +70,11 @@ impl Cut {
             let ordinary = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_');
             (blanks == column && ordinary).then_some(Self { services, line: at, name: at + blanks })
         };
-        let from = match wanted {
-            Some(name) => text.find(&format!("\n{:column$}{name}:\n", ""))? + 1,
-            None => {
-                let middle = text.as_bytes().get(text.len() / 2..)?.iter().position(|b| *b == b'\n')?;
-                (text.len() / 2 + middle + 1).max(first)
-            }
+        let from = if let Some(name) = wanted {
+            text.find(&format!("\n{:column$}{name}:\n", ""))? + 1
+        } else {
+            let middle = text.as_bytes().get(text.len() / 2..)?.iter().position(|b| *b == b'\n')?;
+            (text.len() / 2 + middle + 1).max(first)
         };
         let mut behind = lines(from).take_while(|(_, line, blanks)| *blanks >= column.max(1) || !says_something(line));
         let cut = behind.find_map(begins_one).filter(|cut| cut.line > first)?;
