@@ -118,6 +118,14 @@ pub enum Form {
     Hashed,
 }
 
+/// A key that is printed.
+struct Present<'t> {
+    /// Where its type has it.
+    place: usize,
+    kind: Kind,
+    value: &'t Tree,
+}
+
 #[derive(Clone, Copy)]
 struct Writer {
     shape: Shape,
@@ -192,15 +200,7 @@ impl Writer {
     }
 
     /// The keys of a part that are printed, in the order of its type, as they are printed.
-    fn present<'t>(self, mapping: &'t Mapping, fields: &Fields, name: &str) -> Vec<(&'static str, (Kind, &'t Tree))> {
-        let entries = mapping.entries.iter();
-        let mut present: Vec<(usize, &'static str, Kind, &Tree)> = Vec::with_capacity(mapping.entries.len());
-        present.extend(
-            entries.filter_map(|(key, entry)| {
-                fields.get_full(&**key).map(|(at, key, kind)| (at, *key, *kind, &entry.tree))
-            }),
-        );
-        present.sort_unstable_by_key(|(at, ..)| *at);
+    fn present<'t>(self, mapping: &'t Mapping, fields: &Fields, name: &str) -> Vec<(&'static str, Present<'t>)> {
         let is_printed = |key: &str, value: &Tree| match (name, key) {
             ("root", "models") if self.shape == Shape::Json => false,
             ("root", "services") => true,
@@ -209,8 +209,16 @@ impl Writer {
             ("config" | "secret", "content") => !mapping.contains("environment"),
             _ => true,
         };
-        let present = present.into_iter().filter(|(_, key, _, value)| is_printed(key, value));
-        present.map(|(_, key, kind, value)| (printed(name, key, self.shape), (kind, value))).collect()
+        let mut present = Vec::with_capacity(mapping.entries.len());
+        for (key, entry) in &mapping.entries {
+            if let Some((place, key, kind)) = fields.get_full(&**key)
+                && is_printed(key, &entry.tree)
+            {
+                present.push((printed(name, key, self.shape), Present { place, kind: *kind, value: &entry.tree }));
+            }
+        }
+        present.sort_unstable_by_key(|(_, present)| present.place);
+        present
     }
 
     /// The same as [`Self::part`] of a part below the first level, written as JSON at once.
@@ -218,7 +226,9 @@ impl Writer {
         let (Some(mapping), Some(fields)) = (tree.as_mapping(), typed::fields(name)) else {
             return out.value(&self.scalar(tree));
         };
-        out.map(&self.present(mapping, fields, name), |out, _, (kind, value)| self.write_field(value, *kind, out));
+        out.map(&self.present(mapping, fields, name), |out, _, present| {
+            self.write_field(present.value, present.kind, out)
+        });
     }
 
     fn write_field(self, tree: &Tree, kind: Kind, out: &mut JsonWriter) {
@@ -259,7 +269,7 @@ impl Writer {
         let (Some(mapping), Some(fields)) = (tree.as_mapping(), typed::fields(name)) else { return self.scalar(tree) };
         let present = self.present(mapping, fields, name);
         let mut out = Vec::with_capacity(present.len());
-        for (key, (kind, value)) in present {
+        for (key, Present { kind, value, .. }) in present {
             let apart = self.apart && (name, key) == ("root", "services") && value.as_mapping().is_some();
             let value = if apart { Plain::Map(Vec::new()) } else { self.field(value, kind) };
             if self.shape == Shape::Json || !is_nothing(&value, kind) {
