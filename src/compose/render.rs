@@ -227,7 +227,7 @@ impl Writer {
             return out.value(&self.scalar(tree));
         };
         out.map(&self.present(mapping, fields, name), |out, _, present| {
-            self.write_field(present.value, present.kind, out)
+            self.write_field(present.value, present.kind, out);
         });
     }
 

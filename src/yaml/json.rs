@@ -24,10 +24,10 @@ pub(crate) fn write_json_with<T: Sync>(
     match root {
         Plain::Map(parts) if !entries.is_empty() => writer.map(parts, |writer, key, value| {
             if key == place {
-                writer.map_beside(entries, &write)
+                writer.map_beside(entries, &write);
             } else {
-                writer.value(value)
-            };
+                writer.value(value);
+            }
         }),
         _ => writer.value(root),
     }

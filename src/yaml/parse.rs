@@ -6,13 +6,11 @@ use granit_parser::{Event, Parser, ScalarStyle, Span};
 
 use super::{
     build::{Builder, Document, Found, Label},
-    codes,
-    quick::{self, Cut},
+    codes, quick,
 };
 use crate::{
-    beside::beside,
     diagnostic::{Finding, Findings},
-    value::{Batch, FileId, FileRole, Masked, Origins, Spot},
+    value::{FileId, FileRole, Masked, Origins, Spot},
 };
 
 /// What to do about what the reader says is wrong, by words of it.
@@ -29,8 +27,6 @@ const REMEDIES: &[(&str, &str)] = &[
     ("valid inside a block", "put the value in quotes"),
     ("nesting", "nest less deeply"),
 ];
-/// From so many bytes on, reading them on another processor pays.
-const LARGE: usize = 1 << 16;
 /// The deepest nesting.
 const DEEPEST: usize = 500;
 
@@ -43,8 +39,8 @@ pub fn parse(bytes: &[u8], path: &str, role: FileRole, origins: &Origins) -> Res
 
 /// A file that is registered and still has to be read: several can be read side by side.
 pub struct Unread<'o> {
-    text: Arc<Box<str>>,
-    builder: Builder<'o>,
+    pub(super) text: Arc<Box<str>>,
+    pub(super) builder: Builder<'o>,
 }
 
 impl<'o> Unread<'o> {
@@ -62,113 +58,6 @@ impl<'o> Unread<'o> {
         }
         full(self.builder.forget(), &self.text)
     }
-}
-
-/// Reads several files, on two processors where they are large: of each the first services on the one, the last on the
-/// other.
-pub fn read_beside(files: Vec<Unread<'_>>) -> Vec<Result<Vec<Document>, Findings>> {
-    if files.iter().map(|file| file.text.len()).sum::<usize>() < LARGE {
-        files.into_iter().map(Unread::read).collect()
-    } else {
-        read_cut(files)
-    }
-}
-
-/// The same of files that may be small: for tests.
-#[doc(hidden)]
-pub fn read_cut(files: Vec<Unread<'_>>) -> Vec<Result<Vec<Document>, Findings>> {
-    let mut name: Option<String> = None;
-    let (mut one, mut other) = (Vec::new(), Vec::new());
-    let mut bytes = [0, 0];
-    for Unread { text, builder } in files {
-        // All at the same service, as far as they have it.
-        let named = name.as_deref().and_then(|name| Cut::of(&text, Some(name)));
-        let cut = named.or_else(|| Cut::of(&text, None));
-        if let Some(cut) = cut {
-            name = name.or_else(|| cut.name(&text).map(str::to_owned));
-            let (back, spots) = builder.beside();
-            other.push(Some(Part::Back(cut, Arc::clone(&text), back, spots)));
-            one.push(Some(Part::Front(cut, text, builder)));
-        } else {
-            let [here, there] = &mut bytes;
-            let length = text.len();
-            let whole = Some(Part::Whole(Unread { text, builder }));
-            if here <= there {
-                *here += length;
-                one.push(whole);
-                other.push(None);
-            } else {
-                *there += length;
-                one.push(None);
-                other.push(whole);
-            }
-        }
-    }
-    let (one, other) = beside(|| Part::read_all(one), || Part::read_all(other));
-    one.into_iter().zip(other).filter_map(|(one, other)| Read::join(one, other)).collect()
-}
-
-/// What one processor reads of a file.
-enum Part<'o> {
-    Whole(Unread<'o>),
-    /// What is in front of a cut.
-    Front(Cut, Arc<Box<str>>, Builder<'o>),
-    /// What is behind it.
-    Back(Cut, Arc<Box<str>>, Builder<'o>, Batch<'o>),
-}
-
-/// A part that was read; what is cut with the number of anchors in front of all services, where the reader was sure.
-enum Read<'o> {
-    Whole(Result<Vec<Document>, Findings>),
-    Front(Arc<Box<str>>, Builder<'o>, Option<usize>),
-    Back(Builder<'o>, Option<usize>),
-}
-
-impl<'o> Part<'o> {
-    fn read_all(parts: Vec<Option<Self>>) -> Vec<Option<Read<'o>>> {
-        parts.into_iter().map(|part| part.map(Self::read)).collect()
-    }
-
-    fn read(self) -> Read<'o> {
-        match self {
-            Self::Whole(file) => Read::Whole(file.read()),
-            Self::Front(cut, text, mut builder) => {
-                let anchors = quick::read_front(&mut builder, &text, cut).ok();
-                Read::Front(text, builder, anchors)
-            }
-            Self::Back(cut, text, mut builder, spots) => {
-                let anchors = quick::read_back(&mut builder, spots, &text, cut).ok();
-                Read::Back(builder, anchors)
-            }
-        }
-    }
-}
-
-impl Read<'_> {
-    /// The documents of a file of which this was read.
-    fn join(one: Option<Self>, other: Option<Self>) -> Option<Result<Vec<Document>, Findings>> {
-        match (one, other) {
-            (Some(Self::Whole(read)), _) | (_, Some(Self::Whole(read))) => Some(read),
-            (Some(Self::Front(text, mut builder, anchors)), Some(Self::Back(other, known))) => {
-                let both = if anchors.is_some() && anchors == known { builder.join(other) } else { None };
-                // What is wrong in one of them is told by who reads all of it.
-                Some(both.map_or_else(|| Unread { text, builder: builder.forget() }.read(), Ok))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Whether a text is cut, and both readers are sure of their parts: for tests.
-#[doc(hidden)]
-pub fn is_cut(text: &str) -> bool {
-    let origins = Origins::default();
-    let file = origins.add_file("", FileRole::Compose, "");
-    let mut front = Builder::new(origins.batch(file));
-    let (mut back, spots) = front.beside();
-    let Some(cut) = Cut::of(text, None) else { return false };
-    let anchors = quick::read_front(&mut front, text, cut).ok();
-    anchors.is_some() && anchors == quick::read_back(&mut back, spots, text, cut).ok() && front.join(back).is_some()
 }
 
 /// The same without the quick reader: for tests, which hold the two equal.

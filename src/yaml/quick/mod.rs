@@ -4,9 +4,14 @@
 //! most tags, escapes that are rare, a mistake of any kind) makes it give up, and the full reader begins anew. Tests
 //! and a fuzz target hold the trees of both equal, places included.
 
+mod block;
+
 use std::collections::HashMap;
 
-use super::build::{Builder, Found, Label};
+use super::{
+    build::{Builder, Found, Label},
+    cut::Cut,
+};
 use crate::{diagnostic::Finding, value::Batch};
 
 /// Given up: the full reader has to look.
@@ -32,66 +37,6 @@ pub(super) fn read(builder: &mut Builder<'_>, text: &str) -> Sure<()> {
         return Err(Unsure);
     }
     Scanner::new(builder, text, usize::MAX).documents()
-}
-
-/// Where a text is cut in two, to be read by two readers: in front of one of its services.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Cut {
-    /// Where `services` stands.
-    services: usize,
-    /// Where the line begins that is cut off.
-    line: usize,
-    /// Where the name of the service begins in it.
-    name: usize,
-}
-
-/// The key that is cut in.
-const SERVICES: &str = "services:\n";
-
-impl Cut {
-    /// In front of the service of that name, or near the middle.
-    pub(super) fn of(text: &str, wanted: Option<&str>) -> Option<Self> {
-        let services = match text.find(&format!("\n{SERVICES}")) {
-            _ if text.starts_with(SERVICES) => 0,
-            found => found? + 1,
-        };
-        let first = services + SERVICES.len();
-        let lines = |from: usize| {
-            let mut at = from;
-            text.get(from..).unwrap_or_default().split_inclusive('\n').map(move |line| {
-                at += line.len();
-                (at - line.len(), line, line.len() - line.trim_start_matches(' ').len())
-            })
-        };
-        let says_something = |line: &str| !line.trim_start().is_empty() && !line.trim_start().starts_with('#');
-        let (_, _, column) = lines(first).find(|(_, line, _)| says_something(line))?;
-        let begins_one = |(at, line, blanks): (usize, &str, usize)| {
-            let name = line.get(blanks..)?;
-            let ordinary = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_');
-            (blanks == column && ordinary).then_some(Self { services, line: at, name: at + blanks })
-        };
-        let from = if let Some(name) = wanted {
-            text.find(&format!("\n{:column$}{name}:\n", ""))? + 1
-        } else {
-            let middle = text.as_bytes().get(text.len() / 2..)?.iter().position(|b| *b == b'\n')?;
-            (text.len() / 2 + middle + 1).max(first)
-        };
-        let mut behind = lines(from).take_while(|(_, line, blanks)| *blanks >= column.max(1) || !says_something(line));
-        let cut = behind.find_map(begins_one).filter(|cut| cut.line > first)?;
-        // What is named in front of it would have to be known behind it.
-        let names = |(at, _): (usize, &str)| {
-            let byte = |at: usize| text.as_bytes().get(at).copied().unwrap_or_default();
-            at > 0 && byte(at - 1) == b' ' && (byte(at + 1).is_ascii_alphanumeric() || b"_-".contains(&byte(at + 1)))
-        };
-        let before = text.get(first..cut.line)?;
-        let is_named = before.match_indices('&').any(|(at, found)| names((first + at, found)));
-        (!is_named).then_some(cut)
-    }
-
-    /// The name of the service behind it.
-    pub(super) fn name<'t>(&self, text: &'t str) -> Option<&'t str> {
-        text.get(self.name..)?.lines().next()?.strip_suffix(':')
-    }
 }
 
 /// Reads what is in front of a cut. Tells how many anchors there are.
@@ -678,90 +623,6 @@ impl<'t, 'b, 'o> Scanner<'t, 'b, 'o> {
                 if colon { Err(Unsure) } else { self.plain_scalar(start, end, Properties::default()) }
             }
         }
-    }
-
-    /// A block scalar, `|` or `>`. Ends at the beginning of the line behind it.
-    fn block(&mut self, least: usize, properties: Properties) -> Sure<()> {
-        let folded = self.byte(self.at) == b'>';
-        self.at += 1;
-        let chomping = self.byte(self.at);
-        if matches!(chomping, b'-' | b'+') {
-            self.at += 1;
-        }
-        while self.byte(self.at) == b' ' {
-            self.at += 1;
-        }
-        if self.byte(self.at) != b'\n' {
-            return Err(Unsure);
-        }
-        self.at += 1;
-        let mut text = String::new();
-        let mut indent = None;
-        let mut start = self.at;
-        let mut behind = self.bytes.len();
-        // Line ends since the last line that holds something.
-        let mut empty = 0;
-        loop {
-            let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let blanks = rest.iter().position(|b| *b != b' ').unwrap_or(rest.len());
-            let content = self.at + blanks;
-            match self.byte(content) {
-                // Lines of blanks that are longer than the others hold something.
-                b'\n' if indent.is_some_and(|indent| blanks <= indent) || blanks == 0 => {
-                    empty += 1;
-                    self.at = content + 1;
-                    continue;
-                }
-                b'\n' | b'\t' => return Err(Unsure),
-                0 if blanks > 0 => return Err(Unsure),
-                0 => break,
-                _ => {}
-            }
-            let indent = match indent {
-                Some(indent) => indent,
-                None if blanks < least => return Err(Unsure),
-                None => {
-                    start = content;
-                    *indent.insert(blanks)
-                }
-            };
-            if blanks < indent {
-                behind = content;
-                break;
-            }
-            if folded && blanks > indent {
-                return Err(Unsure);
-            }
-            if text.is_empty() || !folded {
-                text.extend(std::iter::repeat_n('\n', empty));
-            } else if empty == 1 {
-                text.push(' ');
-            } else {
-                text.extend(std::iter::repeat_n('\n', empty - 1));
-            }
-            let end = self.end_of_line(content);
-            if end == self.bytes.len() {
-                return Err(Unsure);
-            }
-            text.push_str(self.slice(self.at + indent, end)?);
-            empty = 1;
-            self.at = end + 1;
-        }
-        if indent.is_none() {
-            return Err(Unsure);
-        }
-        match chomping {
-            b'-' => {}
-            b'+' => text.extend(std::iter::repeat_n('\n', empty)),
-            _ => text.push('\n'),
-        }
-        self.line = self.at;
-        let found = Found { text: &text, plain: false, label: properties.label };
-        let spot = self.builder.spot(start, behind);
-        self.builder.scalar(found, properties.anchor, spot)?;
-        // What follows stands at the beginning of a line: blanks and comments may come first.
-        self.at -= 1;
-        Ok(())
     }
 }
 
