@@ -2,8 +2,6 @@
 
 use std::{borrow::Cow, sync::LazyLock};
 
-use smol_str::SmolStr;
-
 use super::{
     codes,
     merge::started,
@@ -13,10 +11,9 @@ use super::{
     table::{At, Table},
 };
 use crate::{
-    beside::{MANY, beside},
     diagnostic::{Finding, Findings},
     value::{Masked, Spot, Text},
-    yaml::{Entry, HalfMut, Mapping, Scalar, Tree},
+    yaml::{Entry, Mapping, Scalar, Tree},
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -92,19 +89,12 @@ fn walk(tree: &mut Tree, table: &Table<Form>, raw: bool, at: &At<'_>, errors: &m
         return;
     }
     match &mut tree.value {
-        Scalar::Mapping(mapping) if mapping.entries.len() < MANY => {
-            walk_entries(&mut mapping.entries, table, raw, at, errors);
-        }
         Scalar::Mapping(mapping) => {
-            let half = |entries: HalfMut<'_>| {
-                let mut errors = Findings::new();
-                walk_entries(entries, table, raw, at, &mut errors);
-                errors
-            };
-            let (first, second) = mapping.entries.halves_mut();
-            let (first, second) = beside(|| half(first), || half(second));
-            errors.extend(first);
-            errors.extend(second);
+            for (key, entry) in &mut mapping.entries {
+                if let Some(next) = table.step(key) {
+                    walk(&mut entry.tree, next, raw, &at.key(key), errors);
+                }
+            }
         }
         Scalar::Sequence(items) => {
             if let Some(next) = table.item() {
@@ -114,20 +104,6 @@ fn walk(tree: &mut Tree, table: &Table<Form>, raw: bool, at: &At<'_>, errors: &m
             }
         }
         _ => {}
-    }
-}
-
-fn walk_entries<'t>(
-    entries: impl IntoIterator<Item = (&'t SmolStr, &'t mut Entry)>,
-    table: &Table<Form>,
-    raw: bool,
-    at: &At<'_>,
-    errors: &mut Findings,
-) {
-    for (key, entry) in entries {
-        if let Some(next) = table.step(key) {
-            walk(&mut entry.tree, next, raw, &at.key(key), errors);
-        }
     }
 }
 

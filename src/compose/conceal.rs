@@ -2,11 +2,38 @@
 
 use crate::value::{Secrets, Spot, Text, TextBuilder};
 
+/// Most names hold none of these, in any case.
+const PARTS: &[&[u8]] = &[b"PASS", b"SECRET", b"TOKEN", b"CREDENTIAL", b"PWD", b"KEY"];
+
+/// For every byte, the parts that may begin with it, and four bits above those that may have it in the second place:
+/// they begin with `PA` or `PW`, `SE` or `KE`, `TO`, and `CR`.
+static PAIRED: [u8; 256] = {
+    const PLACES: [(u8, u8); 10] = [
+        (b'P', 1),
+        (b'A', 1 << 4),
+        (b'W', 1 << 4),
+        (b'S', 2),
+        (b'K', 2),
+        (b'E', 2 << 4),
+        (b'T', 4),
+        (b'O', 4 << 4),
+        (b'C', 8),
+        (b'R', 8 << 4),
+    ];
+    let mut places = [0; 256];
+    let mut index = 0;
+    while index < PLACES.len() {
+        let (letter, place) = PLACES[index];
+        places[letter as usize] |= place;
+        places[letter.to_ascii_lowercase() as usize] |= place;
+        index += 1;
+    }
+    places
+};
+
 /// Whether a name says that its value is a secret: `DB_PASSWORD`, `API_TOKEN`, `client-secret`, but not
 /// `DB_PASSWORD_FILE`, which names where one is, nor `TOKEN_TTL`, which is about one.
 pub fn name_says_so(name: &str) -> bool {
-    // Most names hold none of these.
-    const PARTS: &[&[u8]] = &[b"PASS", b"SECRET", b"TOKEN", b"CREDENTIAL", b"PWD", b"KEY"];
     const WORDS: &[&str] = &["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "CREDENTIAL", "CREDENTIALS", "PWD"];
     const PAIRS: &[(&str, &str)] = &[
         ("PRIVATE", "KEY"),
@@ -22,12 +49,11 @@ pub fn name_says_so(name: &str) -> bool {
     let begins = |rest: &[u8]| {
         PARTS.iter().any(|part| rest.get(..part.len()).is_some_and(|start| start.eq_ignore_ascii_case(part)))
     };
-    let initials = |pair: &[u8]| {
-        matches!(pair, [b'P' | b'p', b'A' | b'a' | b'W' | b'w'] | [b'S' | b's' | b'K' | b'k', b'E' | b'e'])
-            || matches!(pair, [b'T' | b't', b'O' | b'o'] | [b'C' | b'c', b'R' | b'r'])
-    };
     let bytes = name.as_bytes();
-    if !bytes.windows(2).enumerate().any(|(at, pair)| initials(pair) && bytes.get(at..).is_some_and(begins)) {
+    let place = |byte: &u8| PAIRED.get(usize::from(*byte)).copied().unwrap_or_default();
+    let pairs = bytes.iter().zip(bytes.iter().skip(1));
+    let mut likely = pairs.enumerate().filter(|(_, (first, second))| place(first) & place(second) >> 4 != 0);
+    if !likely.any(|(at, _)| bytes.get(at..).is_some_and(begins)) {
         return false;
     }
     let upper = name.to_ascii_uppercase();

@@ -247,10 +247,16 @@ static CASTS: LazyLock<Table<Cast>> = LazyLock::new(|| {
 });
 
 /// Interpolates and casts every string below a document's root, and tells everything that cannot be.
-/// Tells whether a number among the values is none that JSON can say.
-pub(super) fn interpolate(root: &mut Tree, variables: &Variables, findings: &mut Findings) -> Result<bool, Findings> {
+/// Tells whether a number among the values is none that JSON can say. `size`: the bytes of all texts in which
+/// variables were replaced.
+pub(super) fn interpolate(
+    root: &mut Tree,
+    variables: &Variables,
+    findings: &mut Findings,
+    size: &mut usize,
+) -> Result<bool, Findings> {
     let (errors, out) = (Findings::new(), TextBuilder::default());
-    let mut walker = Walker { variables, findings, errors, out, size: 0, special: false };
+    let mut walker = Walker { variables, findings, errors, out, size, special: false };
     walker.walk(root, Some(&CASTS), &At::ROOT);
     if walker.errors.is_empty() { Ok(walker.special) } else { Err(walker.errors) }
 }
@@ -262,7 +268,7 @@ struct Walker<'a> {
     /// Where texts are put together.
     out: TextBuilder,
     /// The bytes of all that were.
-    size: usize,
+    size: &'a mut usize,
     special: bool,
 }
 
@@ -293,7 +299,7 @@ impl Walker<'_> {
     fn text(&mut self, tree: &mut Tree, cast: Option<Cast>, at: &At<'_>) -> Result<(), Finding> {
         let Scalar::Text(text) = &mut tree.value else { return Ok(()) };
         if text.raw().as_bytes().contains(&b'$') {
-            if self.size > MOST {
+            if *self.size > MOST {
                 // It is refused already.
                 return Ok(());
             }
@@ -312,8 +318,8 @@ impl Walker<'_> {
                     .help(Masked::words(format!("set it, or write `${{{name}:-default}}`"))),
                 );
             }
-            self.size += result.as_ref().map_or(0, Text::size);
-            let result = if self.size > MOST { Err(Refused::TooLong) } else { result };
+            *self.size += result.as_ref().map_or(0, Text::size);
+            let result = if *self.size > MOST { Err(Refused::TooLong) } else { result };
             let replaced = result.map_err(|refused| refused_at(refused, spot, at))?;
             let made_of = self.variables.origins.union(replaced.mark_spots());
             if made_of != crate::value::Sources::NONE {

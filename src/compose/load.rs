@@ -9,7 +9,7 @@ use super::{
     remote::RemoteReference,
     render::Configuration,
     request::{Files, Request, directory, join},
-    select,
+    select, shares,
     stage::{GIT_SWITCH, Loader, OCI_SWITCH, Place},
     trees::{Fetched, Trees},
     typed,
@@ -103,22 +103,27 @@ fn resolve(
         variables = Variables::new(&request.secrets, origins, concealed);
     }
     let place = Place { absolute: directory.clone(), base: directory.clone() };
-    let mut tree = loader.model(&paths, &place, &variables, &[], !request.skip.path_resolution)?;
-    if tree.as_mapping().is_none_or(|root| root.entries.is_empty()) {
-        return Err(Finding::new(&codes::EMPTY, "the files declare nothing".into(), Spot::NOWHERE)
-            .help("declare a service: `services: {web: {image: …}}`")
-            .into());
-    }
-    if !request.skip.normalization {
-        normalize::normalize(&mut tree, &name.value, &variables)?;
-    }
+    let bound = !request.skip.interpolation || request.typed;
+    let mut tree = if let Some(tree) = shares::load(&mut loader, &paths, &place, &variables, &name.value) {
+        tree
+    } else {
+        let mut tree = loader.model(&paths, &place, &variables, &[], !request.skip.path_resolution)?;
+        if tree.as_mapping().is_none_or(|root| root.entries.is_empty()) {
+            return Err(Finding::new(&codes::EMPTY, "the files declare nothing".into(), Spot::NOWHERE)
+                .help("declare a service: `services: {web: {image: …}}`")
+                .into());
+        }
+        if !request.skip.normalization {
+            normalize::normalize(&mut tree, &name.value, &variables)?;
+        }
+        if bound {
+            typed::typed(&mut tree)?;
+        }
+        tree
+    };
     let mut findings = loader.findings;
     let mut disabled = Tree::mapping(Spot::NOWHERE);
-    if !request.skip.interpolation || request.typed {
-        if let Some(root) = tree.as_mapping_mut() {
-            root.remove("name");
-        }
-        typed::typed(&mut tree)?;
+    if bound {
         let profiles = match &request.profiles {
             Some(profiles) => profiles.clone(),
             None => known
@@ -224,7 +229,7 @@ fn declared_name(
         root.set("name", Tree::text(declared.value, declared.spot));
     }
     let mut unset = Findings::new();
-    super::interpolate::interpolate(&mut tree, variables, &mut unset)?;
+    super::interpolate::interpolate(&mut tree, variables, &mut unset, &mut 0)?;
     Ok(tree.get("name").and_then(Tree::as_text).map(|text| Located::new(text.clone(), declared.spot)))
 }
 

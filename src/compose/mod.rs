@@ -28,6 +28,7 @@ mod request;
 mod schema;
 mod seen;
 mod select;
+mod shares;
 mod short;
 mod stage;
 mod table;

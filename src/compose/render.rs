@@ -10,14 +10,14 @@ use super::{
     normalize,
     order::natural,
     request::{Request, Skip},
-    typed::{self, Kind},
+    typed::{self, Fields, Kind},
     variables::Variables,
 };
 use crate::{
     beside::in_halves,
     diagnostic::Findings,
     value::Exposure,
-    yaml::{self, Entry, Plain, Scalar, Tree},
+    yaml::{self, Entry, JsonWriter, Mapping, Plain, Scalar, Tree},
 };
 
 /// A loaded application, before it is printed.
@@ -74,7 +74,9 @@ impl Configuration {
         let services = services.into_iter().flat_map(|services| &services.entries);
         let mut services: Vec<_> = services.map(|(key, entry)| (writer.escape((&**key).into()), &entry.tree)).collect();
         writer.sort_names(&mut services);
-        yaml::write_json_with(&self.root(writer), "services", &services, |tree| writer.part(tree, "service"))
+        yaml::write_json_with(&self.root(writer), "services", &services, |out, tree| {
+            writer.write_part(tree, "service", out);
+        })
     }
 
     fn writer(&self, form: Form) -> Writer {
@@ -114,6 +116,14 @@ pub enum Form {
     Masked,
     /// As JSON, with dollar signs as they are: what the reference hashes.
     Hashed,
+}
+
+/// A key that is printed.
+struct Present<'t> {
+    /// Where its type has it.
+    place: usize,
+    kind: Kind,
+    value: &'t Tree,
 }
 
 #[derive(Clone, Copy)]
@@ -189,34 +199,81 @@ impl Writer {
         }
     }
 
+    /// The keys of a part that are printed, in the order of its type, as they are printed.
+    fn present<'t>(self, mapping: &'t Mapping, fields: &Fields, name: &str) -> Vec<(&'static str, Present<'t>)> {
+        let is_printed = |key: &str, value: &Tree| match (name, key) {
+            ("root", "models") if self.shape == Shape::Json => false,
+            ("root", "services") => true,
+            ("root", _) => !(value.is_null() || value.as_mapping().is_some_and(|part| part.entries.is_empty())),
+            ("service", "extends") => false,
+            ("config" | "secret", "content") => !mapping.contains("environment"),
+            _ => true,
+        };
+        let mut present = Vec::with_capacity(mapping.entries.len());
+        for (key, entry) in &mapping.entries {
+            if let Some((place, key, kind)) = fields.get_full(&**key)
+                && is_printed(key, &entry.tree)
+            {
+                present.push((printed(name, key, self.shape), Present { place, kind: *kind, value: &entry.tree }));
+            }
+        }
+        present.sort_unstable_by_key(|(_, present)| present.place);
+        present
+    }
+
+    /// The same as [`Self::part`] of a part below the first level, written as JSON at once.
+    fn write_part(self, tree: &Tree, name: &str, out: &mut JsonWriter) {
+        let (Some(mapping), Some(fields)) = (tree.as_mapping(), typed::fields(name)) else {
+            return out.value(&self.scalar(tree));
+        };
+        out.map(&self.present(mapping, fields, name), |out, _, present| {
+            self.write_field(present.value, present.kind, out);
+        });
+    }
+
+    fn write_field(self, tree: &Tree, kind: Kind, out: &mut JsonWriter) {
+        match (kind, &tree.value) {
+            (Kind::Part(name, _), _) => self.write_part(tree, name, out),
+            (Kind::List(name), Scalar::Sequence(items)) => {
+                out.list(items, |out, item| self.write_part(item, name, out));
+            }
+            (Kind::Map(name), Scalar::Mapping(mapping)) => {
+                out.map(&self.by_name(mapping), |out, _, entry| self.write_part(&entry.tree, name, out));
+            }
+            (Kind::Leaf(b'g'), _) => out.value(&self.agents(tree)),
+            (Kind::Leaf(_), _) => self.write_sorted(tree, out),
+            (Kind::List(_) | Kind::Map(_), _) => out.value(&self.scalar(tree)),
+        }
+    }
+
+    /// The same as [`Self::sorted`], written at once.
+    fn write_sorted(self, tree: &Tree, out: &mut JsonWriter) {
+        match &tree.value {
+            Scalar::Sequence(items) => out.list(items, |out, item| self.write_sorted(item, out)),
+            Scalar::Mapping(mapping) => {
+                out.map(&self.by_name(mapping), |out, _, entry| self.write_sorted(&entry.tree, out));
+            }
+            _ => out.value(&self.scalar(tree)),
+        }
+    }
+
+    fn by_name(self, mapping: &Mapping) -> Vec<(Cow<'_, str>, &Entry)> {
+        let entries = mapping.entries.iter();
+        let mut entries: Vec<_> = entries.map(|(key, entry)| (self.escape((&**key).into()), entry)).collect();
+        self.sort_names(&mut entries);
+        entries
+    }
+
     /// The keys of a part in the order of its type, then the `x-*` ones; others are not printed.
     fn part<'t>(self, tree: &'t Tree, name: &str) -> Plain<'t> {
         let (Some(mapping), Some(fields)) = (tree.as_mapping(), typed::fields(name)) else { return self.scalar(tree) };
-        let entries = mapping.entries.iter();
-        let mut present: Vec<(usize, &'static str, Kind, &Tree)> = Vec::with_capacity(mapping.entries.len());
-        present.extend(
-            entries.filter_map(|(key, entry)| {
-                fields.get_full(&**key).map(|(at, key, kind)| (at, *key, *kind, &entry.tree))
-            }),
-        );
-        present.sort_unstable_by_key(|(at, ..)| *at);
+        let present = self.present(mapping, fields, name);
         let mut out = Vec::with_capacity(present.len());
-        for (_, key, kind, value) in present {
-            let left_out = match (name, key) {
-                ("root", "models") if self.shape == Shape::Json => true,
-                ("root", "services") => false,
-                ("root", _) => value.is_null() || value.as_mapping().is_some_and(|part| part.entries.is_empty()),
-                ("service", "extends") => true,
-                ("config" | "secret", "content") => mapping.contains("environment"),
-                _ => false,
-            };
-            if left_out {
-                continue;
-            }
+        for (key, Present { kind, value, .. }) in present {
             let apart = self.apart && (name, key) == ("root", "services") && value.as_mapping().is_some();
             let value = if apart { Plain::Map(Vec::new()) } else { self.field(value, kind) };
             if self.shape == Shape::Json || !is_nothing(&value, kind) {
-                out.push((printed(name, key, self.shape).into(), value));
+                out.push((key.into(), value));
             }
         }
         if self.shape == Shape::Yaml || name == "root" {
@@ -305,7 +362,7 @@ fn is_nothing(value: &Plain<'_>, kind: Kind) -> bool {
 }
 
 /// The limits of block devices have no names for JSON in the reference.
-fn printed<'k>(part: &str, key: &'k str, shape: Shape) -> &'k str {
+fn printed(part: &str, key: &'static str, shape: Shape) -> &'static str {
     match (part, key) {
         ("limit" | "weight", "path") if shape == Shape::Json => "Path",
         ("limit", "rate") if shape == Shape::Json => "Rate",

@@ -95,7 +95,7 @@ pub struct RemoteFailure {
 }
 
 /// How files are read. Paths are absolute and clean.
-pub trait Files {
+pub trait Files: Sync {
     /// The bytes of a file.
     fn read(&self, path: &str) -> io::Result<Vec<u8>>;
 

@@ -2,18 +2,15 @@
 
 use std::sync::{Arc, LazyLock};
 
-use smol_str::SmolStr;
-
 use super::{
     codes, remedy,
     seen::{Prints, Seen},
     table::{At, Known},
 };
 use crate::{
-    beside::in_halves,
     diagnostic::{Finding, Findings},
     value::{Masked, Spot},
-    yaml::{Entry, Scalar, Tree},
+    yaml::{Entries, Scalar, Tree},
 };
 
 /// The whole specification. `name: type` are the keys of a mapping, `*` marks required ones, `x` allows `x-*`,
@@ -333,16 +330,7 @@ impl Checker {
                 _ => self.wrong(tree, rule, at, spot),
             },
             Rule::Map(value, names) => match &tree.value {
-                Scalar::Mapping(mapping) => {
-                    let some = |entries: &[(SmolStr, Entry)]| {
-                        let mut checker = Self { findings: Findings::new() };
-                        checker.named(entries, value, *names, at);
-                        checker.findings
-                    };
-                    for findings in in_halves(mapping.entries.as_slice(), some) {
-                        self.findings.extend(findings);
-                    }
-                }
+                Scalar::Mapping(mapping) => self.named(&mapping.entries, value, *names, at),
                 _ => self.wrong(tree, rule, at, spot),
             },
             Rule::List(item, unique) => match &tree.value {
@@ -365,7 +353,7 @@ impl Checker {
     }
 
     /// Entries whose names are the user's own.
-    fn named(&mut self, entries: &[(SmolStr, Entry)], rule: &Rule, names: Names, at: &At<'_>) {
+    fn named(&mut self, entries: &Entries, rule: &Rule, names: Names, at: &At<'_>) {
         for (key, entry) in entries {
             let good = match names {
                 Names::Any => true,

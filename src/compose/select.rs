@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use smol_str::SmolStr;
+
 use super::codes;
 use crate::{
+    beside::in_halves,
     diagnostic::Finding,
     value::{Masked, Spot},
-    yaml::{Mapping, Scalar, Tree},
+    yaml::{Entry, Mapping, Scalar, Tree},
 };
 
 /// Moves what no active profile enables out of the model, into another one.
@@ -188,10 +191,24 @@ fn in_class(mut members: &[u8], byte: u8) -> bool {
 
 /// Networks, volumes, configs, secrets and models that no service uses are left out.
 pub(super) fn unused(root: &mut Tree) {
+    let services = root.get("services").and_then(Tree::as_mapping).map(|services| services.entries.as_slice());
+    let used: Vec<HashSet<(&str, &str)>> = in_halves(services.unwrap_or_default(), used_by).collect();
+    let sections = ["networks", "volumes", "secrets", "configs", "models"].map(|section| {
+        let names = root.get(section).and_then(Tree::as_mapping).into_iter().flat_map(|all| all.entries.keys());
+        (section, names.map(|name| used.iter().any(|used| used.contains(&(section, &**name)))).collect::<Vec<bool>>())
+    });
+    for (section, stays) in sections {
+        if let Some(mapping) = root.get_mut(section).and_then(Tree::as_mapping_mut) {
+            let mut stays = stays.into_iter();
+            mapping.entries.retain(|_, _| stays.next().unwrap_or_default());
+        }
+    }
+}
+
+/// What services use, by its section and its name.
+fn used_by(services: &[(SmolStr, Entry)]) -> HashSet<(&str, &str)> {
     let mut used: HashSet<(&str, &str)> = HashSet::new();
-    for entry in
-        root.get("services").and_then(Tree::as_mapping).into_iter().flat_map(|mapping| mapping.entries.values())
-    {
+    for (_, entry) in services {
         let service = &entry.tree;
         for key in ["networks", "models"] {
             let names =
@@ -215,16 +232,7 @@ pub(super) fn unused(root: &mut Tree) {
             }
         }
     }
-    let sections = ["networks", "volumes", "secrets", "configs", "models"].map(|section| {
-        let names = root.get(section).and_then(Tree::as_mapping).into_iter().flat_map(|all| all.entries.keys());
-        (section, names.map(|name| used.contains(&(section, &**name))).collect::<Vec<bool>>())
-    });
-    for (section, stays) in sections {
-        if let Some(mapping) = root.get_mut(section).and_then(Tree::as_mapping_mut) {
-            let mut stays = stays.into_iter();
-            mapping.entries.retain(|_, _| stays.next().unwrap_or_default());
-        }
-    }
+    used
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The stages of one file and of one model, in the reference's order (compose.md, section 1).
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use smol_str::SmolStr;
 
@@ -13,21 +13,17 @@ use super::{
     normalize::resolve_environment,
     paths::Resolver,
     remote::{self, RemotePlace, RemoteReference},
-    request::{FileKind, Files as _, Skip, directory, join},
+    request::{Files as _, Skip, directory, join},
     schema,
     trees::{Fetched, Trees},
     unique,
     variables::Variables,
 };
 use crate::{
-    beside::beside,
     diagnostic::{Finding, Findings},
     value::{FileRole, Masked, Origins, Secrets, Spot},
     yaml::{self, Mapping, Scalar, Suspicion, Tag, Tree, Unread},
 };
-
-/// From so many bytes on, reading them on another processor pays.
-const LARGE: u64 = 1 << 15;
 
 /// Everything that stays the same while one application is loaded.
 pub(super) struct Loader<'a> {
@@ -148,18 +144,18 @@ impl Loader<'_> {
             return Ok(Arc::clone(known));
         }
         let (shown, bytes) = self.bytes(path)?;
-        let documents = yaml::parse(&bytes, &shown, FileRole::Compose, &self.origins)?;
+        let documents = yaml::Unread::new(bytes, &shown, FileRole::Compose, &self.origins)?.read()?;
         Ok(self.keep(path, documents))
     }
 
     /// The bytes of a file, and its path as the user would write it.
-    fn bytes(&self, path: &str) -> Result<(String, Cow<'_, [u8]>), Finding> {
+    fn bytes(&self, path: &str) -> Result<(String, Vec<u8>), Finding> {
         if path == "-" {
-            return Ok(("standard input".to_owned(), self.standard_input.unwrap_or_default().into()));
+            return Ok(("standard input".to_owned(), self.standard_input.unwrap_or_default().to_vec()));
         }
         let shown = self.show(path);
         match self.files.read(path) {
-            Ok(bytes) => Ok((shown, bytes.into())),
+            Ok(bytes) => Ok((shown, bytes)),
             Err(error) => Err(codes::unreadable(&shown, &error)),
         }
     }
@@ -173,31 +169,24 @@ impl Loader<'_> {
         documents
     }
 
-    /// Reads a large file and those that are laid over it side by side. What cannot be read is refused when its turn
-    /// comes.
+    /// Reads files, side by side where they are large. What cannot be read is refused when its turn comes.
     pub(super) fn read_ahead(&mut self, paths: &[String]) {
-        let [base, overlays @ ..] = paths else { return };
-        let length = |path: &String| match self.files.kind(path) {
-            Ok(Some(FileKind::File { length, .. })) => length,
-            _ => 0,
-        };
-        if overlays.contains(base) || overlays.iter().map(length).sum::<u64>().min(length(base)) < LARGE {
+        let twice = |(number, path)| paths.get(..number).is_some_and(|before: &[String]| before.contains(path));
+        if paths.iter().enumerate().any(twice) {
             return;
         }
         let Ok(known) = paths.iter().map(|path| self.bytes(path)).collect::<Result<Vec<_>, _>>() else { return };
-        let unread = known.iter().map(|(shown, bytes)| Unread::new(bytes, shown, FileRole::Compose, &self.origins));
-        let Ok(mut base) = unread.collect::<Result<Vec<_>, _>>() else { return };
-        let overlays = base.split_off(1);
-        let all = |files: Vec<Unread<'_, '_>>| files.into_iter().map(Unread::read).collect::<Result<Vec<_>, _>>();
-        let (Ok(base), Ok(overlays)) = beside(|| all(base), || all(overlays)) else { return };
-        drop(known);
-        for (path, documents) in paths.iter().zip(base.into_iter().chain(overlays)) {
+        let unread = known.into_iter();
+        let unread = unread.map(|(shown, bytes)| Unread::new(bytes, &shown, FileRole::Compose, &self.origins));
+        let Ok(unread) = unread.collect::<Result<Vec<_>, _>>() else { return };
+        let Ok(read) = yaml::read_beside(unread).into_iter().collect::<Result<Vec<_>, _>>() else { return };
+        for (path, documents) in paths.iter().zip(read) {
             self.keep(path, documents);
         }
     }
 
     /// The same, to change them. A file is laid into a model once, but may be extended often.
-    fn own_documents(&mut self, path: &str, once: bool) -> Result<Vec<yaml::Document>, Findings> {
+    pub(super) fn own_documents(&mut self, path: &str, once: bool) -> Result<Vec<yaml::Document>, Findings> {
         let documents = self.documents(path)?;
         if once {
             self.read.remove(path);
@@ -218,14 +207,8 @@ impl Loader<'_> {
         for path in paths {
             (model, _) = self.file(path, model, place, variables, included, Stages::ALL)?;
         }
-        canonical::defaults(&mut model);
-        if !self.skip.validation {
-            canonical::validate(&model)?;
-        }
-        if resolve_paths {
-            self.resolver(&place.base).resolve(&mut model)?;
-        }
-        resolve_environment(&mut model, variables);
+        let resolver = resolve_paths.then(|| self.resolver(&place.base));
+        complete(&mut model, variables, self.skip, resolver.as_ref())?;
         Ok(model)
     }
 
@@ -256,11 +239,7 @@ impl Loader<'_> {
                     .help("begin it with `services:`")
                     .into());
             }
-            let special = self.skip.interpolation || interpolate(&mut root, variables, &mut self.findings)?;
-            if special && !self.skip.validation {
-                no_special_numbers(&root)?;
-            }
-            promote_aliases(&mut root, &self.origins)?;
+            prepare(&mut root, variables, self.skip, &mut self.findings, &mut 0)?;
             if stages.include {
                 let mut chain = included.to_vec();
                 chain.push(path.to_owned());
@@ -270,23 +249,7 @@ impl Loader<'_> {
             if stages.extends {
                 Extender { loader: self, place, variables, resets: &resets }.apply(&mut root, path)?;
             }
-            model = merge(model, root, &self.origins)?;
-            unique::enforce(&mut model, &self.origins, &mut self.findings)?;
-            if stages.validate {
-                if !self.skip.validation {
-                    let findings = schema::validate(&model);
-                    if findings.has_errors() {
-                        return Err(findings);
-                    }
-                }
-                if let Some(version) = model.as_mapping_mut().and_then(|root| root.remove("version")) {
-                    let finding = Finding::new(&codes::OBSOLETE, "`version` has no effect".into(), version.spot);
-                    self.findings.push(finding.at("version").help("remove the line"));
-                }
-            }
-            canonical::canonical(&mut model, self.skip.interpolation)?;
-            canonical::omit_empty(&mut model);
-            unique::enforce(&mut model, &self.origins, &mut self.findings)?;
+            model = lay(model, root, variables, self.skip, stages.validate, &mut self.findings)?;
             last = resets;
         }
         Ok((model, last))
@@ -336,6 +299,69 @@ impl Loader<'_> {
             Some(None) => refused(format!("{name} is neither true nor false"), "set it to `true` or to `false`"),
         }
     }
+}
+
+/// What is done to a document before other files come into it. `size` counts what variables are replaced in.
+pub(super) fn prepare(
+    root: &mut Tree,
+    variables: &Variables,
+    skip: Skip,
+    findings: &mut Findings,
+    size: &mut usize,
+) -> Result<(), Findings> {
+    let special = skip.interpolation || interpolate(root, variables, findings, size)?;
+    if special && !skip.validation {
+        no_special_numbers(root)?;
+    }
+    Ok(promote_aliases(root, &variables.origins)?)
+}
+
+/// Lays a document over a model. `whole`: it is a file of its own, and has to be right by itself.
+pub(super) fn lay(
+    model: Tree,
+    root: Tree,
+    variables: &Variables,
+    skip: Skip,
+    whole: bool,
+    findings: &mut Findings,
+) -> Result<Tree, Findings> {
+    let origins = &variables.origins;
+    let mut model = merge(model, root, origins)?;
+    unique::enforce(&mut model, origins, findings)?;
+    if whole {
+        if !skip.validation {
+            let found = schema::validate(&model);
+            if found.has_errors() {
+                return Err(found);
+            }
+        }
+        if let Some(version) = model.as_mapping_mut().and_then(|root| root.remove("version")) {
+            let finding = Finding::new(&codes::OBSOLETE, "`version` has no effect".into(), version.spot);
+            findings.push(finding.at("version").help("remove the line"));
+        }
+    }
+    canonical::canonical(&mut model, skip.interpolation)?;
+    canonical::omit_empty(&mut model);
+    unique::enforce(&mut model, origins, findings)?;
+    Ok(model)
+}
+
+/// What holds for a model once all its files are in it.
+pub(super) fn complete(
+    model: &mut Tree,
+    variables: &Variables,
+    skip: Skip,
+    resolver: Option<&Resolver<'_>>,
+) -> Result<(), Findings> {
+    canonical::defaults(model);
+    if !skip.validation {
+        canonical::validate(model)?;
+    }
+    if let Some(resolver) = resolver {
+        resolver.resolve(model)?;
+    }
+    resolve_environment(model, variables);
+    Ok(())
 }
 
 /// Switches repositories on and off.

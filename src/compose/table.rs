@@ -8,7 +8,7 @@ use std::{
 /// What is looked up by names that are ours: nobody can choose keys that collide, so a simple hash does.
 pub(super) type Known<K, V> = HashMap<K, V, BuildHasherDefault<NameHasher>>;
 
-/// A hash of names, eight bytes at a time: most are shorter than three times that.
+/// A hash of names, by their ends and their length.
 #[derive(Default)]
 pub(super) struct NameHasher(u64);
 
@@ -20,12 +20,16 @@ impl NameHasher {
 
 impl Hasher for NameHasher {
     fn write(&mut self, bytes: &[u8]) {
-        let (words, rest) = bytes.as_chunks();
-        for word in words {
-            self.add(u64::from_le_bytes(*word));
-        }
-        // What ends with different numbers of zeros differs as well.
-        self.add(rest.iter().fold(rest.len() as u64, |word, byte| word << 8 | u64::from(*byte)));
+        // Both ends of a name, which are all of most.
+        let (first, last) = match (bytes.first_chunk(), bytes.last_chunk()) {
+            (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+            _ => match (bytes.first_chunk(), bytes.last_chunk()) {
+                (Some(first), Some(last)) => (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into()),
+                _ => (bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0),
+            },
+        };
+        self.add(first ^ bytes.len() as u64);
+        self.add(last);
     }
 
     fn write_u8(&mut self, _: u8) {

@@ -1,6 +1,9 @@
 //! The remote parts that an application has brought in. What they name stays inside them.
 
-use std::{cell::RefCell, io};
+use std::{
+    io,
+    sync::{PoisonError, RwLock, RwLockReadGuard},
+};
 
 use super::{
     codes,
@@ -20,7 +23,7 @@ pub(super) struct Trees<'a> {
     files: &'a dyn Files,
     /// Paths are shown as the user would write them: from this directory on.
     shown_from: String,
-    known: RefCell<Vec<Tree>>,
+    known: RwLock<Vec<Tree>>,
 }
 
 /// One remote part on this machine.
@@ -54,11 +57,15 @@ pub(super) struct Fetched {
 
 impl<'a> Trees<'a> {
     pub(super) fn new(files: &'a dyn Files, shown_from: &str) -> Self {
-        Self { files, shown_from: shown_from.to_owned(), known: RefCell::default() }
+        Self { files, shown_from: shown_from.to_owned(), known: RwLock::default() }
+    }
+
+    fn known(&self) -> RwLockReadGuard<'_, Vec<Tree>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn of(&self, path: &str) -> Option<Tree> {
-        self.known.borrow().iter().find(|tree| tree.holds(path)).cloned()
+        self.known().iter().find(|tree| tree.holds(path)).cloned()
     }
 
     /// Whether a path is inside a remote part.
@@ -69,7 +76,7 @@ impl<'a> Trees<'a> {
     /// The directory of every remote part, with a name that is the same for every revision, unless one part is there
     /// in several.
     pub(super) fn names(&self) -> Vec<(Box<str>, Box<str>)> {
-        let known = self.known.borrow();
+        let known = self.known();
         let name = |tree: &Tree| {
             let short = tree.reference.show_place();
             let alone = known.iter().filter(|other| other.reference.show_place() == short).count() == 1;
@@ -99,10 +106,15 @@ impl<'a> Trees<'a> {
         if wanted.starts_with('/') || !within(&root, &file) {
             return Err(outside(&wanted, reference, spot));
         }
-        if !self.known.borrow().iter().any(|tree| tree.root == root) {
+        if !self.known().iter().any(|tree| tree.root == root) {
             let resolved = self.files.resolve(&root);
             let (root, reference) = (root.clone(), reference.clone());
-            self.known.borrow_mut().push(Tree { root, resolved, reference, given: Vec::new() });
+            self.known.write().unwrap_or_else(PoisonError::into_inner).push(Tree {
+                root,
+                resolved,
+                reference,
+                given: Vec::new(),
+            });
         }
         let nothing = |what: &str| {
             let words = format!("{} holds no {what}", reference.name());
@@ -131,14 +143,16 @@ impl<'a> Trees<'a> {
 
     /// Lets the files of a part name those of a directory too: its paths were said to start from there.
     pub(super) fn give(&self, root: &str, directory: &str) {
-        for tree in self.known.borrow_mut().iter_mut().filter(|tree| tree.root == root) {
+        for tree in
+            self.known.write().unwrap_or_else(PoisonError::into_inner).iter_mut().filter(|tree| tree.root == root)
+        {
             tree.given.push(directory.to_owned());
         }
     }
 
     /// A path that a file names has to stay inside the remote part that the file is of.
     pub(super) fn stays(&self, path: &str, spot: Spot, origins: &Origins) -> Result<(), Finding> {
-        if self.known.borrow().is_empty() {
+        if self.known().is_empty() {
             return Ok(());
         }
         match self.written_in(spot, origins) {
@@ -156,7 +170,7 @@ impl<'a> Trees<'a> {
 
     fn written_in(&self, spot: Spot, origins: &Origins) -> Option<Tree> {
         let place = origins.place(spot)?;
-        let known = self.known.borrow();
+        let known = self.known();
         known.iter().find(|tree| place.path.starts_with(&tree.reference.show(""))).cloned()
     }
 

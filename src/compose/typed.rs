@@ -12,10 +12,9 @@ use super::{
     units,
 };
 use crate::{
-    beside::{MANY, beside},
     diagnostic::{Finding, Findings},
     value::{Masked, Spot, Text},
-    yaml::{Entry, HalfMut, Mapping, Scalar, Tree},
+    yaml::{Entry, Mapping, Scalar, Tree},
 };
 
 /// One line per type: its keys in the order in which the reference prints them, and what each holds. Capital letters stay when they are empty.
@@ -138,8 +137,11 @@ pub(super) fn fields(name: &str) -> Option<&'static Fields> {
     FIELDS.get(name)
 }
 
-/// Brings a whole model into the form of the types.
+/// Brings a whole model into the form of the types. Its name is not a part of it any more.
 pub(super) fn typed(root: &mut Tree) -> Result<(), Findings> {
+    if let Some(root) = root.as_mapping_mut() {
+        root.remove("name");
+    }
     let mut errors = Findings::new();
     if let Err(finding) = part(root, "root", &At::ROOT, &mut errors) {
         errors.push(finding);
@@ -218,21 +220,7 @@ fn field(tree: &mut Tree, kind: Kind, at: &At<'_>, errors: &mut Findings) -> Res
             }
             let (kind, spot) = (tree.kind(), tree.spot);
             let Some(mapping) = tree.as_mapping_mut() else { return Err(wrong("a mapping", kind, spot, at)) };
-            if mapping.entries.len() < MANY {
-                parts(&mut mapping.entries, name, at, errors)?;
-            } else {
-                let half = |entries: HalfMut<'_>| {
-                    let mut errors = Findings::new();
-                    let result = parts(entries, name, at, &mut errors);
-                    (errors, result)
-                };
-                let (first, second) = mapping.entries.halves_mut();
-                let (first, second) = beside(|| half(first), || half(second));
-                for (found, result) in [first, second] {
-                    errors.extend(found);
-                    result?;
-                }
-            }
+            parts(&mut mapping.entries, name, at, errors)?;
             Ok(!mapping.entries.is_empty())
         }
         Kind::Leaf(letter) => leaf(tree, letter, at),

@@ -6,8 +6,6 @@ use std::{
     sync::LazyLock,
 };
 
-use smol_str::SmolStr;
-
 use super::{
     codes,
     seen::{Prints, Seen},
@@ -15,10 +13,9 @@ use super::{
     table::{At, Table},
 };
 use crate::{
-    beside::{MANY, in_halves},
     diagnostic::{Finding, Findings},
     value::{Masked, Origins, Source, Text},
-    yaml::{Entry, Mapping, Scalar, Tree},
+    yaml::{Mapping, Scalar, Tree},
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +67,7 @@ static RULES: LazyLock<Table<Index>> = LazyLock::new(|| {
 
 /// Enforces uniqueness in a whole model.
 pub(super) fn enforce(root: &mut Tree, origins: &Origins, findings: &mut Findings) -> Result<(), Finding> {
-    // Most models are, and that can be seen on two processors.
+    // Most models are.
     if is_unique(root, &RULES, &mut Prints::default()) {
         Ok(())
     } else {
@@ -80,20 +77,11 @@ pub(super) fn enforce(root: &mut Tree, origins: &Origins, findings: &mut Finding
 
 /// Whether it shows at once that nothing has to be done.
 fn is_unique(tree: &Tree, table: &Table<Index>, prints: &mut Prints) -> bool {
-    let entry_is = |key: &str, entry: &Entry, prints: &mut Prints| {
-        table.step(key).is_none_or(|next| is_unique(&entry.tree, next, prints))
-    };
     match &tree.value {
-        Scalar::Mapping(mapping) if mapping.entries.len() < MANY => {
-            mapping.entries.iter().all(|(key, entry)| entry_is(key, entry, prints))
-        }
-        Scalar::Mapping(mapping) => {
-            let some = |entries: &[(SmolStr, Entry)]| {
-                let mut prints = Prints::default();
-                entries.iter().all(|(key, entry)| entry_is(key, entry, &mut prints))
-            };
-            in_halves(mapping.entries.as_slice(), some).all(|all| all)
-        }
+        Scalar::Mapping(mapping) => mapping
+            .entries
+            .iter()
+            .all(|(key, entry)| table.step(key).is_none_or(|next| is_unique(&entry.tree, next, prints))),
         Scalar::Sequence(items) => table.rule().is_none_or(|index| all_differ(items, *index, prints)),
         _ => true,
     }

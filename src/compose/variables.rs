@@ -25,6 +25,11 @@ impl Variables {
         }
     }
 
+    /// The same, with what they lead to put into another part of the arena.
+    pub(super) fn with_origins(&self, origins: Arc<Origins>) -> Self {
+        Self { origins, ..self.clone() }
+    }
+
     /// Sets a variable unless an earlier layer did.
     pub(super) fn add(&mut self, name: &str, value: &Located<Text>) {
         if !self.known.contains_key(name) {

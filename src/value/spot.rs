@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt,
     ops::Range,
-    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 /// Where a value came from: an index into [`Origins`]. The default is "nowhere".
@@ -144,7 +144,40 @@ impl fmt::Display for Place {
 /// The arena all spots of one run point into. Append-only and shared; everything takes `&self`.
 #[derive(Default)]
 pub struct Origins {
-    inner: RwLock<Inner>,
+    inner: Arc<RwLock<Inner>>,
+    /// Where the spots are kept that are made here, until this goes; without it they are put to all others.
+    own: Option<Own>,
+}
+
+/// Spots that one thread makes.
+struct Own {
+    /// The row that they are put into in the end.
+    row: usize,
+    /// The number of the first.
+    first: u32,
+    /// How many numbers are kept free for them.
+    kept: u32,
+    entries: Mutex<Vec<Entry>>,
+}
+
+impl Own {
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The entry of a spot that was made here.
+    fn entry(&self, spot: Spot) -> Option<Entry> {
+        self.entries().get(spot.0.checked_sub(self.first)? as usize).copied()
+    }
+
+    fn push(&self, entry: Entry) -> Option<Spot> {
+        let mut entries = self.entries();
+        let number = clamp(entries.len());
+        (number < self.kept).then(|| {
+            entries.push(entry);
+            Spot(self.first + number)
+        })
+    }
 }
 
 #[derive(Default)]
@@ -159,7 +192,7 @@ struct Inner {
 struct File {
     path: Arc<str>,
     role: FileRole,
-    text: Arc<str>,
+    text: Arc<Box<str>>,
     /// Byte offsets at which lines begin, once somebody asks.
     lines: OnceLock<Vec<u32>>,
 }
@@ -225,12 +258,6 @@ impl Inner {
         }
     }
 
-    /// The entry of the same place, which displaced nothing.
-    fn again(&self, spot: Spot) -> Entry {
-        let nowhere = Entry::written(FileId(u32::MAX), 0, 0);
-        Entry { displaced: Spot::NOWHERE, ..self.entry(spot).unwrap_or(nowhere) }
-    }
-
     /// The number behind all others. 0 is nowhere, so they begin at 1.
     fn next(&self) -> u32 {
         self.rows.last().map_or(1, |row| row.first + row.kept.max(clamp(row.len())))
@@ -238,7 +265,7 @@ impl Inner {
 
     fn push(&mut self, entry: Entry) -> Spot {
         let next = self.next();
-        if let Some(Row { entries: Entries::Made(entries), .. }) = self.rows.last_mut() {
+        if let Some(Row { kept: 0, entries: Entries::Made(entries), .. }) = self.rows.last_mut() {
             entries.push(entry);
         } else {
             self.rows.push(Row { first: next, kept: 0, entries: Entries::Made(vec![entry]) });
@@ -262,8 +289,8 @@ impl Origins {
     }
 
     /// Registers a file that was read; its text is kept for excerpts.
-    pub fn add_file(&self, path: &str, role: FileRole, text: impl Into<Arc<str>>) -> FileId {
-        let text = text.into();
+    pub fn add_file(&self, path: &str, role: FileRole, text: impl Into<Box<str>>) -> FileId {
+        let text = Arc::new(text.into());
         let mut inner = self.write();
         let id = FileId(clamp(inner.files.len()));
         inner.files.push(File { path: path.into(), role, text, lines: OnceLock::new() });
@@ -272,7 +299,7 @@ impl Origins {
 
     /// A spot for a byte range of a file.
     pub fn in_file(&self, file: FileId, span: Range<usize>) -> Spot {
-        self.push(|_| Entry::written(file, clamp(span.start), clamp(span.end)))
+        self.push(Entry::written(file, clamp(span.start), clamp(span.end)))
     }
 
     /// For very many spots of one file. Several files can be at it side by side: their order is that of these calls.
@@ -283,7 +310,7 @@ impl Origins {
         // No text has more values than this; and however many files there are, some numbers are left.
         let kept = clamp(length).saturating_mul(4).saturating_add(64).min(SET.saturating_sub(first) / 2);
         inner.rows.push(Row { first, kept, entries: Entries::Written(file, Vec::new()) });
-        Batch { origins: self, file, row: inner.rows.len() - 1, first, kept, places: Vec::new() }
+        Batch { origins: self, file, row: Some(inner.rows.len() - 1), first, kept, places: Vec::new() }
     }
 
     /// A spot for any other source.
@@ -291,27 +318,53 @@ impl Origins {
         if let Source::File { file, span } = source {
             return self.in_file(file, span.start as usize..span.end as usize);
         }
-        self.push(|inner| {
-            let index = clamp(inner.others.len());
+        let index = {
+            let mut inner = self.write();
             inner.others.push(source);
-            Entry { source: index | SET, start: 0, end: 0, displaced: Spot::NOWHERE, made_of: Sources::NONE }
-        })
+            clamp(inner.others.len() - 1)
+        };
+        self.push(Entry { source: index | SET, start: 0, end: 0, displaced: Spot::NOWHERE, made_of: Sources::NONE })
     }
 
     /// The same place again, with what it displaced and what it was made of.
     pub fn derive(&self, spot: Spot, displaced: Option<Spot>, made_of: Sources) -> Spot {
-        self.push(|inner| Entry { displaced: displaced.unwrap_or_default(), made_of, ..inner.again(spot) })
+        self.push(Entry { displaced: displaced.unwrap_or_default(), made_of, ..self.again(spot) })
     }
 
     /// A place that remembers what it displaced; made of what it was made of before.
     pub fn displacing(&self, spot: Spot, displaced: Spot) -> Spot {
-        self.push(|inner| Entry { displaced, ..inner.again(spot) })
+        self.push(Entry { displaced, ..self.again(spot) })
     }
 
-    fn push(&self, entry: impl FnOnce(&mut Inner) -> Entry) -> Spot {
+    fn entry(&self, spot: Spot) -> Option<Entry> {
+        let own = self.own.as_ref().and_then(|own| own.entry(spot));
+        own.or_else(|| self.read().entry(spot))
+    }
+
+    /// The entry of the same place, which displaced nothing.
+    fn again(&self, spot: Spot) -> Entry {
+        let nowhere = Entry::written(FileId(u32::MAX), 0, 0);
+        Entry { displaced: Spot::NOWHERE, ..self.entry(spot).unwrap_or(nowhere) }
+    }
+
+    fn push(&self, entry: Entry) -> Spot {
+        // What does not fit goes to the end, where the order is that of the threads.
+        let own = self.own.as_ref().and_then(|own| own.push(entry));
+        own.unwrap_or_else(|| self.write().push(entry))
+    }
+
+    /// The same arena for two threads: each keeps the spots that it makes for itself, until its handle goes. So neither
+    /// waits for the other, and the same input always gives the same numbers.
+    pub fn for_two(&self) -> [Arc<Self>; 2] {
         let mut inner = self.write();
-        let entry = entry(&mut inner);
-        inner.push(entry)
+        let known: usize = inner.rows.iter().map(Row::len).sum();
+        [(); 2].map(|()| {
+            let first = inner.next();
+            let kept = clamp(known).saturating_mul(2).saturating_add(1 << 16).min(SET.saturating_sub(first) / 8);
+            inner.rows.push(Row { first, kept, entries: Entries::Made(Vec::new()) });
+            let own = Own { row: inner.rows.len() - 1, first, kept, entries: Mutex::default() };
+            Arc::new(Self { inner: Arc::clone(&self.inner), own: Some(own) })
+        })
     }
 
     /// The set of these spots; "nowhere" is left out.
@@ -323,6 +376,9 @@ impl Origins {
         all.extend(spots);
         all.sort_unstable();
         all.dedup();
+        if let Some(number) = self.read().set_numbers.get(all.as_slice()) {
+            return Sources(*number | SET);
+        }
         let mut inner = self.write();
         if let Some(number) = inner.set_numbers.get(all.as_slice()) {
             return Sources(*number | SET);
@@ -350,8 +406,8 @@ impl Origins {
 
     /// The link this spot stands for. `None` for "nowhere".
     pub fn origin(&self, spot: Spot) -> Option<Origin> {
+        let entry = self.entry(spot)?;
         let inner = self.read();
-        let entry = inner.entry(spot)?;
         let source = if entry.source & SET == 0 {
             Source::File { file: FileId(entry.source), span: entry.start..entry.end }
         } else {
@@ -387,13 +443,18 @@ impl Origins {
         })
     }
 
+    /// The text of a file.
+    pub(crate) fn text(&self, file: FileId) -> Arc<Box<str>> {
+        self.read().files.get(file.0 as usize).map(|file| Arc::clone(&file.text)).unwrap_or_default()
+    }
+
     /// What a file is for.
     pub fn role(&self, file: FileId) -> Option<FileRole> {
         self.read().files.get(file.0 as usize).map(|file| file.role)
     }
 
     /// Path and text of a file, for excerpts.
-    pub fn file(&self, file: FileId) -> Option<(Arc<str>, Arc<str>)> {
+    pub fn file(&self, file: FileId) -> Option<(Arc<str>, Arc<Box<str>>)> {
         self.read().files.get(file.0 as usize).map(|file| (Arc::clone(&file.path), Arc::clone(&file.text)))
     }
 
@@ -414,11 +475,22 @@ impl Origins {
     }
 }
 
+impl Drop for Origins {
+    fn drop(&mut self) {
+        let Some(own) = &self.own else { return };
+        let entries = std::mem::take(&mut *own.entries());
+        if let Some(row) = self.write().rows.get_mut(own.row) {
+            row.entries = Entries::Made(entries);
+        }
+    }
+}
+
 /// The right to add the spots of one file, one after the other. They can be asked for once it is given back.
 pub struct Batch<'o> {
     origins: &'o Origins,
     file: FileId,
-    row: usize,
+    /// Where they are put; nowhere for what another one puts there.
+    row: Option<usize>,
     first: u32,
     kept: u32,
     places: Vec<(u32, u32)>,
@@ -432,6 +504,18 @@ impl Batch<'_> {
         Spot(self.first + number)
     }
 
+    /// One that gives the same spots for the same calls, and adds nothing: for what is read a second time beside this.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self { row: None, places: Vec::new(), ..*self }
+    }
+
+    /// One more of the same file, behind all others.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        self.origins.batch(self.file)
+    }
+
     /// Takes back all that were added; none of them may be used any more.
     pub fn forget(&mut self) {
         self.places.clear();
@@ -440,7 +524,8 @@ impl Batch<'_> {
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
-        if let Some(row) = self.origins.write().rows.get_mut(self.row) {
+        let Some(row) = self.row else { return };
+        if let Some(row) = self.origins.write().rows.get_mut(row) {
             row.entries = Entries::Written(self.file, std::mem::take(&mut self.places));
         }
     }

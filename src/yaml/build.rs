@@ -69,6 +69,8 @@ pub(super) struct Builder<'o> {
     anchors: HashMap<usize, Anchored>,
     values: usize,
     tagged: bool,
+    /// Whether `<<` stood in the entry of the document that ended last, or in the document.
+    merged: bool,
     suspicious: Vec<(Spot, Suspicion)>,
     open: Vec<Open>,
     /// Room of collections that have ended, for the next ones: each is moved into room of just its size.
@@ -106,6 +108,7 @@ impl<'o> Builder<'o> {
             anchors: HashMap::new(),
             values: 0,
             tagged: false,
+            merged: false,
             suspicious: Vec::new(),
             open: Vec::new(),
             rooms: Rooms::default(),
@@ -124,6 +127,49 @@ impl<'o> Builder<'o> {
         let mut spots = self.spots;
         spots.forget();
         Self::new(spots)
+    }
+
+    /// The same places as this one for the same beginning, and places of their own for what follows.
+    pub(super) fn beside(&self) -> (Self, Batch<'o>) {
+        (Self::new(self.spots.again()), self.spots.another())
+    }
+
+    /// Forgets what was read but its anchors, and goes on with other places.
+    pub(super) fn go_on_with(&mut self, spots: Batch<'o>) {
+        self.spots = spots;
+        self.suspicious.clear();
+        (self.values, self.tagged, self.root) = (0, false, None);
+    }
+
+    /// Whether `<<` stands in the last entry of the document, or in the document itself.
+    pub(super) const fn has_merged(&self) -> bool {
+        self.merged
+    }
+
+    /// The document of which this has read what is in front of one of the `services`, and the other what is behind it.
+    pub(super) fn join(&mut self, other: Self) -> Option<Vec<Document>> {
+        let values = self.values.saturating_add(other.values);
+        let (Ok([mut one]), Ok([mut other])) =
+            (<[_; 1]>::try_from(std::mem::take(&mut self.documents)), <[_; 1]>::try_from(other.documents))
+        else {
+            return None;
+        };
+        let (root, rest) = (one.root.as_mapping_mut()?, other.root.as_mapping_mut()?);
+        let services = rest.remove("services")?;
+        if values > MOST_VALUES || root.entries.keys().next_back().is_none_or(|key| key != "services") {
+            return None;
+        }
+        let known = root.get_mut("services")?.as_mapping_mut()?;
+        let Scalar::Mapping(services) = services.value else { return None };
+        for (name, entry) in services.entries {
+            known.entries.add(name, entry).ok()?;
+        }
+        for (name, entry) in std::mem::take(&mut rest.entries) {
+            root.entries.add(name, entry).ok()?;
+        }
+        one.tagged |= other.tagged;
+        one.suspicious.append(&mut other.suspicious);
+        Some(vec![one])
     }
 
     /// A place in the file.
@@ -208,6 +254,11 @@ impl<'o> Builder<'o> {
                 (Scalar::Sequence(fitted), spot, tag, anchor, begun)
             }
             Some(Open::Mapping { spot, anchor, tag, mut mapping, merges, begun, .. }) => {
+                match self.open.len() {
+                    0 => self.merged |= !merges.is_empty(),
+                    1 => self.merged = !merges.is_empty(),
+                    _ => {}
+                }
                 merge(&mut mapping, merges)?;
                 let entries = mapping.entries.take_fitted();
                 self.rooms.mappings.push(mapping);

@@ -28,18 +28,6 @@ pub type IterMut<'a> = std::iter::Map<
     fn(&'a mut (SmolStr, Entry)) -> (&'a SmolStr, &'a mut Entry),
 >;
 
-/// Half of the entries, to change their values.
-pub struct HalfMut<'a>(&'a mut [(SmolStr, Entry)]);
-
-impl<'a> IntoIterator for HalfMut<'a> {
-    type Item = (&'a SmolStr, &'a mut Entry);
-    type IntoIter = IterMut<'a>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.iter_mut().map(|(key, entry)| (&*key, entry))
-    }
-}
-
 impl Entries {
     /// How many.
     pub const fn len(&self) -> usize {
@@ -153,15 +141,8 @@ impl Entries {
         &self.list
     }
 
-    /// The two halves, to change their values side by side.
-    pub fn halves_mut(&mut self) -> (HalfMut<'_>, HalfMut<'_>) {
-        let middle = self.list.len() / 2;
-        let (first, second) = self.list.split_at_mut(middle);
-        (HalfMut(first), HalfMut(second))
-    }
-
     /// The keys.
-    pub fn keys(&self) -> impl Iterator<Item = &SmolStr> {
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &SmolStr> {
         self.list.iter().map(|(key, _)| key)
     }
 

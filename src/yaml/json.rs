@@ -7,28 +7,28 @@ use crate::beside::{MANY, beside};
 
 /// JSON over several lines, indented by two blanks. What a terminal would take for more than text is escaped.
 pub fn write_json(plain: &Plain<'_>) -> String {
-    write_json_with(plain, "", &[], |()| Plain::Null)
+    let mut writer = JsonWriter::default();
+    writer.value(plain);
+    writer.out.push('\n');
+    writer.out
 }
 
-/// The same, where the mapping at one key of the first level holds these entries: each is made when it is written.
-pub(crate) fn write_json_with<'t, T: Copy + Sync>(
+/// The same, where the mapping at one key of the first level holds these entries, which `write` writes.
+pub(crate) fn write_json_with<T: Sync>(
     root: &Plain<'_>,
     place: &str,
     entries: &[(Cow<'_, str>, T)],
-    make: impl Fn(T) -> Plain<'t> + Sync,
+    write: impl Fn(&mut JsonWriter, &T) + Sync,
 ) -> String {
-    let mut writer = Writer { out: String::new(), indent: String::from("\n") };
+    let mut writer = JsonWriter::default();
     match root {
-        Plain::Map(parts) if !entries.is_empty() => {
-            let write = |writer: &mut Writer, key: &str, value: &Plain<'_>| {
-                if key == place {
-                    writer.map(entries, |writer, _, made| writer.value(&make(*made)));
-                } else {
-                    writer.value(value);
-                }
-            };
-            writer.map(parts, write);
-        }
+        Plain::Map(parts) if !entries.is_empty() => writer.map(parts, |writer, key, value| {
+            if key == place {
+                writer.map_beside(entries, &write);
+            } else {
+                writer.value(value);
+            }
+        }),
         _ => writer.value(root),
     }
     writer.out.push('\n');
@@ -50,14 +50,42 @@ static ODD: [bool; 256] = {
     odd
 };
 
-struct Writer {
+fn first_odd(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    let odd = |b: &u8| ODD.get(usize::from(*b)).is_some_and(|odd| *odd);
+    // Eight bytes at a time: nearly all are ordinary.
+    let (words, rest) = bytes.as_chunks();
+    for (number, word) in words.iter().enumerate() {
+        let bytes = u64::from_le_bytes(*word);
+        let is_zero = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes;
+        let equal = |byte: u8| is_zero(bytes ^ (ONES * u64::from(byte)));
+        let low = bytes.wrapping_sub(ONES * 0x20) & !bytes;
+        if (low | equal(b'"') | equal(b'\\') | equal(0x7f) | bytes) & HIGH != 0
+            && let Some(at) = word.iter().position(odd)
+        {
+            return Some(number * 8 + at);
+        }
+    }
+    rest.iter().position(odd).map(|at| words.len() * 8 + at)
+}
+
+/// Writes values one after the other.
+pub(crate) struct JsonWriter {
     out: String,
     /// A line end and the blanks that follow it.
     indent: String,
 }
 
-impl Writer {
-    fn value(&mut self, plain: &Plain<'_>) {
+impl Default for JsonWriter {
+    fn default() -> Self {
+        Self { out: String::new(), indent: String::from("\n") }
+    }
+}
+
+impl JsonWriter {
+    /// Any value.
+    pub(crate) fn value(&mut self, plain: &Plain<'_>) {
         match plain {
             Plain::Null => self.out.push_str("null"),
             Plain::Bool(true) => self.out.push_str("true"),
@@ -68,38 +96,58 @@ impl Writer {
             Plain::Text(text) => self.text(text),
             Plain::List(items) if items.is_empty() => self.out.push_str("[]"),
             Plain::Map(entries) if entries.is_empty() => self.out.push_str("{}"),
-            Plain::List(items) => {
-                self.open('[');
-                for (number, item) in items.iter().enumerate() {
-                    self.line(number);
-                    self.value(item);
-                }
-                self.close(']');
-            }
+            Plain::List(items) => self.list(items, |writer, item| writer.value(item)),
             Plain::Map(entries) => self.map(entries, |writer, _, value| writer.value(value)),
         }
     }
 
-    /// A mapping; `write` writes the value of a key.
-    fn map<T: Sync>(&mut self, all: &[(Cow<'_, str>, T)], write: impl Fn(&mut Self, &str, &T) + Sync) {
-        self.open('{');
-        if all.len() < MANY {
-            self.entries(all, &write);
-        } else {
-            let (first, second) = all.split_at(all.len() / 2);
-            let mut beside_it = Self { out: String::from(","), indent: self.indent.clone() };
-            beside(|| self.entries(first, &write), || beside_it.entries(second, &write));
-            self.out.push_str(&beside_it.out);
+    /// A list of these items, which `write` writes.
+    pub(crate) fn list<T>(&mut self, items: &[T], mut write: impl FnMut(&mut Self, &T)) {
+        if items.is_empty() {
+            self.out.push_str("[]");
+            return;
         }
+        self.open('[');
+        for (number, item) in items.iter().enumerate() {
+            self.line(number);
+            write(self, item);
+        }
+        self.close(']');
+    }
+
+    /// A mapping with these keys, whose values `write` writes.
+    pub(crate) fn map<K: AsRef<str>, T>(&mut self, entries: &[(K, T)], mut write: impl FnMut(&mut Self, &str, &T)) {
+        if entries.is_empty() {
+            self.out.push_str("{}");
+            return;
+        }
+        self.open('{');
+        self.entries(entries, &mut write);
         self.close('}');
     }
 
-    fn entries<T>(&mut self, entries: &[(Cow<'_, str>, T)], write: &impl Fn(&mut Self, &str, &T)) {
+    /// The same on two processors where there are many.
+    fn map_beside<T: Sync>(&mut self, all: &[(Cow<'_, str>, T)], write: &(impl Fn(&mut Self, &T) + Sync)) {
+        if all.len() < MANY {
+            return self.map(all, |writer, _, value| write(writer, value));
+        }
+        self.open('{');
+        let (first, second) = all.split_at(all.len() / 2);
+        let mut beside_it = Self { out: String::from(","), indent: self.indent.clone() };
+        beside(
+            || self.entries(first, &mut |writer, _, value| write(writer, value)),
+            || beside_it.entries(second, &mut |writer, _, value| write(writer, value)),
+        );
+        self.out.push_str(&beside_it.out);
+        self.close('}');
+    }
+
+    fn entries<K: AsRef<str>, T>(&mut self, entries: &[(K, T)], write: &mut impl FnMut(&mut Self, &str, &T)) {
         for (number, (key, value)) in entries.iter().enumerate() {
             self.line(number);
-            self.text(key);
+            self.text(key.as_ref());
             self.out.push_str(": ");
-            write(self, key, value);
+            write(self, key.as_ref(), value);
         }
     }
 
@@ -126,11 +174,11 @@ impl Writer {
         self.out.push(bracket);
     }
 
-    fn text(&mut self, text: &str) {
+    /// A string.
+    pub(crate) fn text(&mut self, text: &str) {
         self.out.push('"');
-        let odd = |b: &u8| ODD.get(usize::from(*b)).is_some_and(|odd| *odd);
         let mut rest = text;
-        while let Some(at) = rest.as_bytes().iter().position(odd) {
+        while let Some(at) = first_odd(rest.as_bytes()) {
             let (before, from) = rest.split_at(at);
             self.out.push_str(before);
             let mut chars = from.chars();
@@ -177,6 +225,11 @@ mod tests {
         ]);
         let library = serde_json::to_string_pretty(&plain).unwrap_or_default();
         assert_eq!(write_json(&plain), library + "\n");
+        for byte in 0..=0x7f_u8 {
+            let plain = Plain::Text(format!("0123456789{}012345", char::from(byte)).into());
+            let library = serde_json::to_string(&plain).unwrap_or_default().replace('\u{7f}', "\\u007f");
+            assert_eq!(write_json(&plain), library + "\n");
+        }
         let controls = Plain::Text("\u{7f}\u{80}\u{9f}".into());
         assert_eq!(write_json(&controls), "\"\\u007f\\u0080\\u009f\"\n");
     }

@@ -3,6 +3,7 @@
 
 mod build;
 pub(crate) mod codes;
+mod cut;
 mod entries;
 mod json;
 mod parse;
@@ -13,10 +14,11 @@ mod tree;
 mod write;
 
 pub use build::{Document, Suspicion};
-pub use entries::{Entries, HalfMut};
+pub use entries::Entries;
 
+pub use cut::{is_cut, read_beside, read_cut};
 pub use json::write_json;
-pub(crate) use json::write_json_with;
+pub(crate) use json::{JsonWriter, write_json_with};
 pub use parse::{Unread, is_quick, parse, parse_fully};
 pub use plain::Plain;
 pub use scalar::{go_float, resolve};

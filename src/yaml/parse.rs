@@ -1,5 +1,7 @@
 //! Bytes to trees: by the quick reader where a file is of the kind that people write, by the full one otherwise.
 
+use std::sync::Arc;
+
 use granit_parser::{Event, Parser, ScalarStyle, Span};
 
 use super::{
@@ -32,37 +34,37 @@ const DEEPEST: usize = 500;
 ///
 /// The errors are those of YAML itself: they end the file at the first.
 pub fn parse(bytes: &[u8], path: &str, role: FileRole, origins: &Origins) -> Result<Vec<Document>, Findings> {
-    Unread::new(bytes, path, role, origins)?.read()
+    Unread::new(bytes.to_vec(), path, role, origins)?.read()
 }
 
 /// A file that is registered and still has to be read: several can be read side by side.
-pub struct Unread<'b, 'o> {
-    text: &'b str,
-    builder: Builder<'o>,
+pub struct Unread<'o> {
+    pub(super) text: Arc<Box<str>>,
+    pub(super) builder: Builder<'o>,
 }
 
-impl<'b, 'o> Unread<'b, 'o> {
+impl<'o> Unread<'o> {
     /// Registers a file in `origins` under `path`.
-    pub fn new(bytes: &'b [u8], path: &str, role: FileRole, origins: &'o Origins) -> Result<Self, Findings> {
-        let (text, file) = register(bytes, path, role, origins)?;
-        Ok(Self { text, builder: Builder::new(origins.batch(file)) })
+    pub fn new(bytes: Vec<u8>, path: &str, role: FileRole, origins: &'o Origins) -> Result<Self, Findings> {
+        let file = register(bytes, path, role, origins)?;
+        Ok(Self { text: origins.text(file), builder: Builder::new(origins.batch(file)) })
     }
 
     /// Reads all its documents.
     pub fn read(mut self) -> Result<Vec<Document>, Findings> {
         // What the quick reader is not sure of, it has not read: all that is refused is refused by the full one.
-        if quick::read(&mut self.builder, self.text).is_ok() {
+        if quick::read(&mut self.builder, &self.text).is_ok() {
             return Ok(self.builder.finish());
         }
-        full(self.builder.forget(), self.text)
+        full(self.builder.forget(), &self.text)
     }
 }
 
 /// The same without the quick reader: for tests, which hold the two equal.
 #[doc(hidden)]
 pub fn parse_fully(bytes: &[u8], path: &str, role: FileRole, origins: &Origins) -> Result<Vec<Document>, Findings> {
-    let (text, file) = register(bytes, path, role, origins)?;
-    full(Builder::new(origins.batch(file)), text)
+    let file = register(bytes.to_vec(), path, role, origins)?;
+    full(Builder::new(origins.batch(file)), &origins.text(file))
 }
 
 /// Whether the quick reader is sure of a text: for tests, which would not notice if it never was.
@@ -73,13 +75,16 @@ pub fn is_quick(text: &str) -> bool {
     quick::read(&mut Builder::new(origins.batch(file)), text).is_ok()
 }
 
-fn register<'b>(bytes: &'b [u8], path: &str, role: FileRole, origins: &Origins) -> Result<(&'b str, FileId), Findings> {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok((text, origins.add_file(path, role, text))),
+fn register(mut bytes: Vec<u8>, path: &str, role: FileRole, origins: &Origins) -> Result<FileId, Findings> {
+    const MARK: &[u8] = b"\xEF\xBB\xBF";
+    if bytes.starts_with(MARK) {
+        bytes.drain(..MARK.len());
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(origins.add_file(path, role, text)),
         Err(error) => {
-            let good = error.valid_up_to();
-            let shown = String::from_utf8_lossy(bytes);
+            let good = error.utf8_error().valid_up_to();
+            let shown = String::from_utf8_lossy(error.as_bytes());
             let file = origins.add_file(path, role, shown.as_ref());
             // What is shown holds a replacement character there.
             let spot = origins.in_file(file, good..good + char::REPLACEMENT_CHARACTER.len_utf8());

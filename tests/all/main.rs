@@ -32,6 +32,7 @@ mod cluster_real;
 mod config_again;
 mod config_digests;
 mod config_hostile;
+mod config_large;
 mod config_messages;
 mod config_modes;
 mod conformance;

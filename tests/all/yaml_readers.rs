@@ -5,7 +5,7 @@ use std::{fmt::Write as _, path::Path};
 use proptest::prelude::*;
 use transship::{
     value::{FileRole, Origins, Source, Spot},
-    yaml::{Scalar, Tree, is_quick, parse, parse_fully},
+    yaml::{Scalar, Tree, Unread, is_cut, is_quick, parse, parse_fully, read_cut},
 };
 
 /// Everything that a tree holds, places included, as text.
@@ -37,10 +37,25 @@ fn describe(tree: &Tree, origins: &Origins, out: &mut String) {
     }
 }
 
-fn documents(text: &str, quickly: bool) -> Result<String, String> {
+/// Who reads.
+#[derive(Clone, Copy)]
+enum Reader {
+    Quick,
+    Full,
+    /// Two quick ones, each a part.
+    Two,
+}
+
+fn documents(text: &str, reader: Reader) -> Result<String, String> {
     let origins = Origins::new();
-    let read = if quickly { parse } else { parse_fully };
-    let documents = read(text.as_bytes(), "x", FileRole::Compose, &origins).map_err(|findings| {
+    let (bytes, role) = (text.as_bytes(), FileRole::Compose);
+    let read = match reader {
+        Reader::Quick => parse(bytes, "x", role, &origins),
+        Reader::Full => parse_fully(bytes, "x", role, &origins),
+        Reader::Two => Unread::new(bytes.to_vec(), "x", role, &origins)
+            .and_then(|file| read_cut(vec![file]).pop().expect("one for each file")),
+    };
+    let documents = read.map_err(|findings| {
         let mut out = String::new();
         for finding in &findings {
             let _ = writeln!(out, "{finding:?} {:?}", origins.describe(finding.spot()));
@@ -49,15 +64,19 @@ fn documents(text: &str, quickly: bool) -> Result<String, String> {
     })?;
     let mut out = String::new();
     for document in documents {
-        let _ = writeln!(out, "--- {} {:?}", document.tagged, document.suspicious);
+        let suspicious: Vec<_> =
+            document.suspicious.iter().map(|(spot, what)| (origins.describe(*spot), what)).collect();
+        let _ = writeln!(out, "--- {} {suspicious:?}", document.tagged);
         describe(&document.root, &origins, &mut out);
     }
     Ok(out)
 }
 
 fn hold_equal(text: &str) {
-    let (quick, full) = (documents(text, true), documents(text, false));
+    let (quick, full) = (documents(text, Reader::Quick), documents(text, Reader::Full));
     assert!(quick == full, "{text}\nquick: {quick:#?}\nfull: {full:#?}");
+    let two = documents(text, Reader::Two);
+    assert!(two == full, "{text}\ntwo: {two:#?}\nfull: {full:#?}");
 }
 
 /// YAML files of the repository.
@@ -125,6 +144,40 @@ fn the_quick_reader_knows_what_people_write() {
     ] {
         assert!(is_quick(text), "{text}");
         hold_equal(text);
+    }
+}
+
+#[test]
+fn two_readers_read_what_one_reads() {
+    let services = |count: usize| (0..count).map(|n| format!("  s{n}:\n    image: i{n}\n    logging: *log\n"));
+    let all: String = services(9).collect();
+    let head = "x-log: &log {driver: none}\nx-more: &more\n  <<: *log\n";
+    for (text, cut) in [
+        (format!("{head}services:\n{all}"), true),
+        (format!("---\n# c\n{head}\nservices:\n\n  # d\n{all}\n# e\nvolumes:\n  v: {{}}\nnetworks: {{}}\n"), true),
+        (format!("services:\n{}", all.replace("*log", "{driver: none}")), true),
+        (format!("{head}services:\n{}", all.replace("*log", "|\n      a\n\n      b\n\n")), true),
+        (format!("{head}services:\n{}", all.replace("image: i", "command: a && b # c &d")), false),
+        // What is named between the services may be meant behind the cut.
+        (format!("{head}services:\n{}", all.replacen("*log", "&log {driver: other}", 1)), false),
+        (format!("{head}services:\n  <<: {{s7: {{image: x}}}}\n{all}"), false),
+        (format!("{head}services:\n{all}  <<: {{s1: {{image: x}}, s9: {{image: y}}}}\n"), false),
+        (format!("{head}services:\n{all}  <<: {{s8: {{image: x}}, s9: {{image: y}}}}\n<<: *more\n"), true),
+        (format!("{head}services:\n{all}  s1: {{image: twice}}\n"), false),
+        (format!("{head}services:\n{all}x-log: {{}}\n"), false),
+        (format!("{head}services:\n{all}services: {{}}\n"), false),
+        (format!("{head}services:\n{all}---\nservices:\n{}", all.replace("*log", "{}")), false),
+        (format!("a: b\n---\n{head}services:\n{all}"), false),
+        (format!("{head}services:\n{all}  t: *unknown\n"), false),
+        (format!("{head}services: # c\n{all}"), false),
+        (format!("{head}services:\n{all}  - x\n"), false),
+        (format!("{head}services:\n{}", all.replace("  s", " s")), true),
+        (format!("services:\n  a:\n    b: |\n{}  c: {{}}\n", "      d: e\n".repeat(9)), true),
+        (format!("services:\n  a:\n    b: 'c\n{}      d'\n  e: {{}}\n", "  f:\n".repeat(9)), false),
+        (format!("{head}services:\n{all}  t:\n    ports: [010, yes]\n    build: !reset\n"), true),
+    ] {
+        assert_eq!(is_cut(&text), cut, "{text}");
+        hold_equal(&text);
     }
 }
 
@@ -291,5 +344,19 @@ proptest! {
     #[test]
     fn both_readers_agree_on_any_lines(text in lines()) {
         hold_equal(&text);
+    }
+
+    #[test]
+    fn two_readers_agree_with_one_on_any_lines(
+        head in prop::sample::select(vec!["", "x: &p {y: z}\n", "---\nx: &p\n  <<: {a: b}\n"]),
+        parts in prop::collection::vec((prop::sample::select(vec!["s", "t", "u", "v", "<<", "'w'", "# x"]), lines()), 1..6),
+        tail in prop::sample::select(vec!["", "a: b\n", "---\na: b\n", "x: y\n", "<<: *p\n", "# c"]),
+    ) {
+        let mut text = format!("{head}services:\n");
+        for (name, lines) in parts {
+            let _ = writeln!(text, "  {name}:");
+            lines.lines().for_each(|line| { let _ = writeln!(text, "    {line}"); });
+        }
+        hold_equal(&(text + tail));
     }
 }

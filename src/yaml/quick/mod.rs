@@ -4,10 +4,15 @@
 //! most tags, escapes that are rare, a mistake of any kind) makes it give up, and the full reader begins anew. Tests
 //! and a fuzz target hold the trees of both equal, places included.
 
+mod block;
+
 use std::collections::HashMap;
 
-use super::build::{Builder, Found, Label};
-use crate::diagnostic::Finding;
+use super::{
+    build::{Builder, Found, Label},
+    cut::Cut,
+};
+use crate::{diagnostic::Finding, value::Batch};
 
 /// Given up: the full reader has to look.
 #[derive(Debug)]
@@ -31,9 +36,23 @@ pub(super) fn read(builder: &mut Builder<'_>, text: &str) -> Sure<()> {
     if !is_ordinary(text) {
         return Err(Unsure);
     }
-    let scanner =
-        Scanner { text, bytes: text.as_bytes(), at: 0, line: 0, anchors: HashMap::new(), anchored: 0, builder };
-    scanner.documents()
+    Scanner::new(builder, text, usize::MAX).documents()
+}
+
+/// Reads what is in front of a cut. Tells how many anchors there are.
+pub(super) fn read_front(builder: &mut Builder<'_>, text: &str, cut: Cut) -> Sure<usize> {
+    if !is_ordinary(text.get(..cut.line).ok_or(Unsure)?) {
+        return Err(Unsure);
+    }
+    Scanner::new(builder, text, cut.name).front()
+}
+
+/// Reads what is behind a cut, with the anchors that stand in front of the services. Tells how many these are.
+pub(super) fn read_back<'o>(builder: &mut Builder<'o>, spots: Batch<'o>, text: &str, cut: Cut) -> Sure<usize> {
+    if !is_ordinary(text.get(cut.line..).ok_or(Unsure)?) {
+        return Err(Unsure);
+    }
+    Scanner::new(builder, text, cut.services).back(spots, cut)
 }
 
 /// Whether all characters are ones that need no thought. A carriage return does.
@@ -75,6 +94,8 @@ struct Scanner<'t, 'b, 'o> {
     at: usize,
     /// Where the line begins that it is in.
     line: usize,
+    /// A key that is not read any more.
+    stop: usize,
     anchors: HashMap<&'t str, usize>,
     /// How many anchors there were.
     anchored: usize,
@@ -88,7 +109,11 @@ struct Properties {
     label: Option<Label>,
 }
 
-impl<'t> Scanner<'t, '_, '_> {
+impl<'t, 'b, 'o> Scanner<'t, 'b, 'o> {
+    fn new(builder: &'b mut Builder<'o>, text: &'t str, stop: usize) -> Self {
+        Self { text, bytes: text.as_bytes(), at: 0, line: 0, stop, anchors: HashMap::new(), anchored: 0, builder }
+    }
+
     /// A byte; 0, which no text here holds, behind the end.
     fn byte(&self, at: usize) -> u8 {
         self.bytes.get(at).copied().unwrap_or_default()
@@ -155,18 +180,54 @@ impl<'t> Scanner<'t, '_, '_> {
         if self.skip()? || self.is_end() { Ok(()) } else { Err(Unsure) }
     }
 
-    fn documents(mut self) -> Sure<()> {
-        self.skip()?;
-        loop {
-            if self.is_marker(b"---") {
-                self.at += 3;
-                if !self.skip()? {
-                    return Err(Unsure);
-                }
+    /// What is in front of the key that is not read.
+    fn front(mut self) -> Sure<usize> {
+        self.document_start()?;
+        self.builder.document_start();
+        self.mapping(Properties::default(), 0)?;
+        if self.at != self.stop || self.builder.has_merged() {
+            return Err(Unsure);
+        }
+        self.builder.document_end();
+        Ok(self.anchored)
+    }
+
+    fn back(mut self, spots: Batch<'o>, cut: Cut) -> Sure<usize> {
+        self.document_start()?;
+        self.builder.document_start();
+        if self.at != self.stop {
+            self.mapping(Properties::default(), 0)?;
+        }
+        if self.at != self.stop {
+            return Err(Unsure);
+        }
+        let anchored = self.anchored;
+        self.builder.go_on_with(spots);
+        (self.at, self.line, self.stop) = (cut.name, cut.line, usize::MAX);
+        // The two mappings that were begun in front of the cut.
+        for key in [Some("services"), None] {
+            let spot = self.builder.spot(self.at, self.at);
+            self.builder.mapping_start(0, None, spot)?;
+            if let Some(key) = key {
+                self.builder.scalar(Found { text: key, plain: true, label: None }, 0, spot)?;
             }
-            if self.is_end() || self.is_marker(b"---") || self.is_marker(b"...") || self.is_item() {
+        }
+        self.entries(self.column(), 1)?;
+        self.builder.end()?;
+        if !self.is_end() {
+            if self.column() > 0 || self.is_item() || self.is_marker(b"---") || self.is_marker(b"...") {
                 return Err(Unsure);
             }
+            self.entries(0, 0)?;
+        }
+        self.builder.end()?;
+        self.builder.document_end();
+        if self.is_end() { Ok(anchored) } else { Err(Unsure) }
+    }
+
+    fn documents(mut self) -> Sure<()> {
+        loop {
+            self.document_start()?;
             self.builder.document_start();
             self.anchors.clear();
             self.mapping(Properties::default(), 0)?;
@@ -180,6 +241,19 @@ impl<'t> Scanner<'t, '_, '_> {
         }
     }
 
+    /// Goes to the first key of a document.
+    fn document_start(&mut self) -> Sure<()> {
+        self.skip()?;
+        if self.is_marker(b"---") {
+            self.at += 3;
+            if !self.skip()? {
+                return Err(Unsure);
+            }
+        }
+        let nothing = self.is_end() || self.is_marker(b"---") || self.is_marker(b"...") || self.is_item();
+        if nothing { Err(Unsure) } else { Ok(()) }
+    }
+
     /// A block mapping whose first key is here. Ends at what comes next.
     fn mapping(&mut self, properties: Properties, depth: usize) -> Sure<()> {
         if depth > DEEPEST {
@@ -188,6 +262,12 @@ impl<'t> Scanner<'t, '_, '_> {
         let column = self.column();
         let spot = self.builder.spot(self.at, self.at);
         self.builder.mapping_start(properties.anchor, properties.label, spot)?;
+        self.entries(column, depth)?;
+        Ok(self.builder.end()?)
+    }
+
+    /// The entries of a block mapping, whose keys are in that column, from here on.
+    fn entries(&mut self, column: usize, depth: usize) -> Sure<()> {
         loop {
             self.key()?;
             let colon = self.at - 1;
@@ -201,17 +281,16 @@ impl<'t> Scanner<'t, '_, '_> {
             } else {
                 self.node(column + 1, true, depth + 1)?;
             }
-            if self.is_end() || self.column() < column {
-                break;
+            if self.is_end() || self.at == self.stop || self.column() < column {
+                return Ok(());
             }
             if self.column() > column || self.is_item() {
                 return Err(Unsure);
             }
             if column == 0 && (self.is_marker(b"---") || self.is_marker(b"...")) {
-                break;
+                return Ok(());
             }
         }
-        Ok(self.builder.end()?)
     }
 
     /// A block sequence whose first dash is here; `level`: as deep as the key it belongs to. Ends at what comes next.
@@ -544,90 +623,6 @@ impl<'t> Scanner<'t, '_, '_> {
                 if colon { Err(Unsure) } else { self.plain_scalar(start, end, Properties::default()) }
             }
         }
-    }
-
-    /// A block scalar, `|` or `>`. Ends at the beginning of the line behind it.
-    fn block(&mut self, least: usize, properties: Properties) -> Sure<()> {
-        let folded = self.byte(self.at) == b'>';
-        self.at += 1;
-        let chomping = self.byte(self.at);
-        if matches!(chomping, b'-' | b'+') {
-            self.at += 1;
-        }
-        while self.byte(self.at) == b' ' {
-            self.at += 1;
-        }
-        if self.byte(self.at) != b'\n' {
-            return Err(Unsure);
-        }
-        self.at += 1;
-        let mut text = String::new();
-        let mut indent = None;
-        let mut start = self.at;
-        let mut behind = self.bytes.len();
-        // Line ends since the last line that holds something.
-        let mut empty = 0;
-        loop {
-            let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let blanks = rest.iter().position(|b| *b != b' ').unwrap_or(rest.len());
-            let content = self.at + blanks;
-            match self.byte(content) {
-                // Lines of blanks that are longer than the others hold something.
-                b'\n' if indent.is_some_and(|indent| blanks <= indent) || blanks == 0 => {
-                    empty += 1;
-                    self.at = content + 1;
-                    continue;
-                }
-                b'\n' | b'\t' => return Err(Unsure),
-                0 if blanks > 0 => return Err(Unsure),
-                0 => break,
-                _ => {}
-            }
-            let indent = match indent {
-                Some(indent) => indent,
-                None if blanks < least => return Err(Unsure),
-                None => {
-                    start = content;
-                    *indent.insert(blanks)
-                }
-            };
-            if blanks < indent {
-                behind = content;
-                break;
-            }
-            if folded && blanks > indent {
-                return Err(Unsure);
-            }
-            if text.is_empty() || !folded {
-                text.extend(std::iter::repeat_n('\n', empty));
-            } else if empty == 1 {
-                text.push(' ');
-            } else {
-                text.extend(std::iter::repeat_n('\n', empty - 1));
-            }
-            let end = self.end_of_line(content);
-            if end == self.bytes.len() {
-                return Err(Unsure);
-            }
-            text.push_str(self.slice(self.at + indent, end)?);
-            empty = 1;
-            self.at = end + 1;
-        }
-        if indent.is_none() {
-            return Err(Unsure);
-        }
-        match chomping {
-            b'-' => {}
-            b'+' => text.extend(std::iter::repeat_n('\n', empty)),
-            _ => text.push('\n'),
-        }
-        self.line = self.at;
-        let found = Found { text: &text, plain: false, label: properties.label };
-        let spot = self.builder.spot(start, behind);
-        self.builder.scalar(found, properties.anchor, spot)?;
-        // What follows stands at the beginning of a line: blanks and comments may come first.
-        self.at -= 1;
-        Ok(())
     }
 }
 
