@@ -56,7 +56,13 @@ impl Docker {
 
     /// Makes a config out of a text.
     fn config(&self, name: &str) {
-        let mut child = self.command().args(["config", "create", name, "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = self
+            .command()
+            .args(["config", "create", name, "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         child.stdin.take().unwrap().write_all(b"theirs").unwrap();
         assert!(child.wait().unwrap().success());
     }

@@ -1,12 +1,13 @@
 //! What goes wrong between us and an API server, in words that say what to do.
 
-use std::{io, path};
+use std::path;
 
 use kube::{client::AuthError, config::KubeconfigError};
 use serde_json::Value as Json;
 
 use super::{ClusterSettings, transport::RefusedToSend};
 use crate::{
+    causes::{NoAnswer, causes},
     platform::{Failure, FailureKind, Refusal},
     value::{Masked, Path, Secrets},
 };
@@ -175,60 +176,32 @@ pub(super) fn connection(server: &str, error: &kube::Error, secrets: &Secrets) -
     if let kube::Error::Auth(auth) = error {
         return credentials(server, auth);
     }
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    let mut last = String::new();
-    let unreachable = |what: String| Failure::new(FailureKind::Unreachable, Masked::words(format!("{server} {what}")));
-    while let Some(one) = next {
-        if let Some(refused) = one.downcast_ref::<RefusedToSend>() {
-            return Failure::new(FailureKind::Other, Masked::words(refused.to_string()));
-        }
-        if let Some(auth) = one.downcast_ref::<AuthError>() {
-            return credentials(server, auth);
-        }
-        if let Some(tls) = one.downcast_ref::<rustls::Error>() {
-            return encrypted(server, tls);
-        }
-        if let Some(io) = one.downcast_ref::<io::Error>() {
-            match io.kind() {
-                io::ErrorKind::ConnectionRefused => {
-                    return unreachable(
-                        "refuses the connection; check that the cluster runs and that the context names its address"
-                            .into(),
-                    );
-                }
-                io::ErrorKind::TimedOut => {
-                    return unreachable("cannot be reached in time; check the network, a proxy or a VPN".into());
-                }
-                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
-                    return unreachable(
-                        "breaks the connection; check that it speaks TLS and that no proxy is in the way".into(),
-                    );
-                }
-                _ => {}
-            }
-            // An error in a custom `io::Error` is not in its chain of sources.
-            if let Some(inner) = io.get_ref() {
-                if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
-                    return encrypted(server, tls);
-                }
-                if inner.is::<io::Error>() {
-                    next = Some(inner);
-                    continue;
-                }
-            }
-        }
-        last = one.to_string();
-        if last.contains("failed to lookup address") || last.contains("dns error") {
-            return unreachable(
-                "has no address that can be found; check the host name in the kubeconfig, and the network".into(),
-            );
-        }
-        next = one.source();
+    let refused = causes(error).find_map(|cause| cause.downcast_ref::<RefusedToSend>());
+    if let Some(refused) = refused {
+        return Failure::new(FailureKind::Other, Masked::words(refused.to_string()));
     }
-    unreachable(format!(
-        "cannot be reached ({}); check that the cluster runs and is reachable from here",
-        secrets.scrub(&last)
-    ))
+    if let Some(auth) = causes(error).find_map(|cause| cause.downcast_ref()) {
+        return credentials(server, auth);
+    }
+    let unreachable = |what: &str| Failure::new(FailureKind::Unreachable, Masked::words(format!("{server} {what}")));
+    match NoAnswer::of(error) {
+        NoAnswer::Encryption(tls) => encrypted(server, tls),
+        NoAnswer::Refused => {
+            unreachable("refuses the connection; check that the cluster runs and that the context names its address")
+        }
+        NoAnswer::TooLate => unreachable("cannot be reached in time; check the network, a proxy or a VPN"),
+        NoAnswer::Broken => {
+            unreachable("breaks the connection; check that it speaks TLS and that no proxy is in the way")
+        }
+        NoAnswer::NoAddress => {
+            unreachable("has no address that can be found; check the host name in the kubeconfig, and the network")
+        }
+        NoAnswer::Other(words) => {
+            let words =
+                secrets.scrub(&Some(words).filter(|words| !words.is_empty()).unwrap_or_else(|| error.to_string()));
+            unreachable(&format!("cannot be reached ({words}); check that the cluster runs and is reachable from here"))
+        }
+    }
 }
 
 fn encrypted(server: &str, error: &rustls::Error) -> Failure {

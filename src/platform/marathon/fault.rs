@@ -1,10 +1,11 @@
 //! What goes wrong, and what to do about it.
 
-use std::{error::Error as _, io, time::Duration};
+use std::time::Duration;
 
 use serde_json::Value as Json;
 
 use crate::{
+    causes::NoAnswer,
     platform::{Failure, FailureKind},
     value::{Masked, Secrets},
 };
@@ -114,41 +115,20 @@ pub(super) fn refused(server: &str, status: &Status, doing: &str, secrets: &Secr
 /// No answer: which of the many reasons it is.
 pub(super) fn connection(server: &str, error: &reqwest::Error, secrets: &Secrets) -> Failure {
     let unreachable = |what: &str| Failure::new(FailureKind::Unreachable, Masked::words(format!("{server} {what}")));
-    let mut next = error.source();
-    let mut last = String::new();
-    while let Some(one) = next {
-        if let Some(tls) = one.downcast_ref::<rustls::Error>() {
-            return encrypted(server, tls);
+    match NoAnswer::of(error) {
+        NoAnswer::Encryption(tls) => encrypted(server, tls),
+        NoAnswer::Refused => unreachable("refuses the connection; check that it runs and that the address is right"),
+        NoAnswer::TooLate => unreachable("cannot be reached in time; check the network, a proxy or a VPN"),
+        NoAnswer::Broken => unreachable("breaks the connection; check that it runs and that no proxy is in the way"),
+        NoAnswer::NoAddress => unreachable("has no address that can be found; check the host name, and the network"),
+        NoAnswer::Other(words) if words.is_empty() => {
+            unreachable("ends the connection in the middle; check that it runs")
         }
-        if let Some(io) = one.downcast_ref::<io::Error>() {
-            match io.kind() {
-                io::ErrorKind::ConnectionRefused => {
-                    return unreachable("refuses the connection; check that it runs and that the address is right");
-                }
-                io::ErrorKind::TimedOut => {
-                    return unreachable("cannot be reached in time; check the network, a proxy or a VPN");
-                }
-                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
-                    return unreachable("breaks the connection; check that it runs and that no proxy is in the way");
-                }
-                _ => {}
-            }
-            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                return encrypted(server, tls);
-            }
+        NoAnswer::Other(words) => {
+            let words = secrets.scrub(&words);
+            unreachable(&format!("cannot be reached ({words}); check that it runs and is reachable from here"))
         }
-        last = one.to_string();
-        if last.contains("failed to lookup address") || last.contains("dns error") {
-            return unreachable("has no address that can be found; check the host name, and the network");
-        }
-        next = one.source();
     }
-    if last.is_empty() {
-        return unreachable("ends the connection in the middle; check that it runs");
-    }
-    let text =
-        format!("{server} cannot be reached ({}); check that it runs and is reachable from here", secrets.scrub(&last));
-    Failure::new(FailureKind::Unreachable, Masked::words(text))
 }
 
 fn encrypted(server: &str, error: &rustls::Error) -> Failure {
