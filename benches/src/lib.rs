@@ -16,9 +16,11 @@ pub fn name(index: usize) -> String {
     format!("{team}-{kind}-{index}")
 }
 
-/// An application with so many services.
-pub fn application(services: usize) -> Vec<File> {
-    vec![("compose.yaml", base(services)), ("compose.production.yaml", overlay(services)), (".env", variables())]
+/// An application with so many services; each waits for so many of those in front of it, in the short form where they are
+/// more than two.
+pub fn application(services: usize, dependencies: usize) -> Vec<File> {
+    let base = base(services, dependencies);
+    vec![("compose.yaml", base), ("compose.production.yaml", overlay(services)), (".env", variables())]
 }
 
 fn variables() -> String {
@@ -50,10 +52,10 @@ x-deploy: &deploy
 services:
 "#;
 
-fn base(services: usize) -> String {
+fn base(services: usize, dependencies: usize) -> String {
     let mut out = HEAD.to_owned();
     for index in 0..services {
-        service(&mut out, index);
+        service(&mut out, index, dependencies);
     }
     out.push_str("\nnetworks:\n");
     for team in TEAMS {
@@ -67,7 +69,7 @@ fn base(services: usize) -> String {
     out
 }
 
-fn service(out: &mut String, index: usize) {
+fn service(out: &mut String, index: usize, dependencies: usize) {
     let name = name(index);
     let team = TEAMS[index % TEAMS.len()];
     let port = 10_000 + index;
@@ -116,15 +118,37 @@ fn service(out: &mut String, index: usize) {
     if index.is_multiple_of(3) {
         let _ = writeln!(out, "      - data-{index}:/var/lib/app");
     }
-    if index > 0 {
-        let _ = write!(out, "    depends_on:\n      {}:\n        condition: service_healthy\n", self::name(index / 2));
-        if index > 2 {
-            let _ = write!(out, "      {}:\n        condition: service_started\n", self::name(index / 2 - 1));
+    let others = waits_for(index, dependencies);
+    if dependencies > 2 && !others.is_empty() {
+        let names: Vec<String> = others.into_iter().map(self::name).collect();
+        let _ = writeln!(out, "    depends_on: [{}]", names.join(", "));
+    } else {
+        if !others.is_empty() {
+            out.push_str("    depends_on:\n");
+        }
+        for (number, other) in others.into_iter().enumerate() {
+            let condition = if number == 0 { "service_healthy" } else { "service_started" };
+            let _ = write!(out, "      {}:\n        condition: {condition}\n", self::name(other));
         }
     }
     if index.is_multiple_of(4) {
         out.push_str("    command: [\"serve\", \"--listen\", \"0.0.0.0:8080\", \"--metrics\", \"0.0.0.0:9090\"]\n");
     }
+}
+
+/// The services that one waits for, all in front of it: the second and the third about half as far, then a third.
+fn waits_for(index: usize, count: usize) -> Vec<usize> {
+    if index == 0 {
+        return Vec::new();
+    }
+    let all = [Some(index / 2), (index / 2).checked_sub(1).filter(|_| index > 2), Some(index / 3)];
+    let mut found = Vec::new();
+    for other in all.into_iter().take(count).flatten() {
+        if !found.contains(&other) {
+            found.push(other);
+        }
+    }
+    found
 }
 
 fn overlay(services: usize) -> String {
