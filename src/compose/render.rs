@@ -165,11 +165,8 @@ impl Writer {
         match &tree.value {
             Scalar::Sequence(items) => Plain::List(items.iter().map(|item| self.sorted(item)).collect()),
             Scalar::Mapping(mapping) => {
-                let entries = mapping.entries.iter();
-                let entries = entries.map(|(key, entry)| (self.escape((&**key).into()), self.sorted(&entry.tree)));
-                let mut entries: Vec<_> = entries.collect();
-                self.sort_names(&mut entries);
-                Plain::Map(entries)
+                let entries = self.by_name(mapping).into_iter();
+                Plain::Map(entries.map(|(key, entry)| (key, self.sorted(&entry.tree))).collect())
             }
             _ => self.scalar(tree),
         }

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, collections::HashMap, fmt};
 
+use super::table::mix;
+
 /// From here on an index pays.
 const LONG: usize = 16;
 
@@ -43,7 +45,6 @@ pub(super) struct Prints {
 impl Prints {
     /// Adds a whole string.
     pub(super) fn add(&mut self, text: &str) {
-        let mix = |print: u64, word: u64| (print.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let (words, rest) = text.as_bytes().as_chunks();
         let print = words.iter().fold(text.len() as u64, |print, word| mix(print, u64::from_le_bytes(*word)));
         self.all.push(mix(print, rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte))));

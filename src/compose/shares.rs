@@ -39,15 +39,13 @@ pub(super) fn load(
     name: &str,
 ) -> Option<Tree> {
     let skip = loader.skip;
-    if skip.interpolation || skip.normalization || skip.path_resolution || skip.validation {
+    let partly = skip.interpolation || skip.normalization || skip.path_resolution || skip.validation;
+    if partly || !stage::all_differ(paths) {
         return None;
     }
     let mut services = 0;
-    for (number, path) in paths.iter().enumerate() {
+    for path in paths {
         services += fitting(&loader.documents(path).ok()?)?;
-        if paths.get(..number).is_some_and(|before| before.contains(path)) {
-            return None;
-        }
     }
     if services < MANY {
         return None;

@@ -1,6 +1,9 @@
 //! The stages of one file and of one model, in the reference's order (compose.md, section 1).
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use smol_str::SmolStr;
 
@@ -171,8 +174,7 @@ impl Loader<'_> {
 
     /// Reads files, side by side where they are large. What cannot be read is refused when its turn comes.
     pub(super) fn read_ahead(&mut self, paths: &[String]) {
-        let twice = |(number, path)| paths.get(..number).is_some_and(|before: &[String]| before.contains(path));
-        if paths.iter().enumerate().any(twice) {
+        if !all_differ(paths) {
             return;
         }
         let Ok(known) = paths.iter().map(|path| self.bytes(path)).collect::<Result<Vec<_>, _>>() else { return };
@@ -299,6 +301,11 @@ impl Loader<'_> {
             Some(None) => refused(format!("{name} is neither true nor false"), "set it to `true` or to `false`"),
         }
     }
+}
+
+/// Whether every file is named once.
+pub(super) fn all_differ(paths: &[String]) -> bool {
+    paths.iter().collect::<HashSet<_>>().len() == paths.len()
 }
 
 /// What is done to a document before other files come into it. `size` counts what variables are replaced in.

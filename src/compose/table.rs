@@ -13,9 +13,14 @@ pub(super) type Known<K, V> = HashMap<K, V, BuildHasherDefault<NameHasher>>;
 pub(super) struct NameHasher(u64);
 
 impl NameHasher {
-    fn add(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    const fn add(&mut self, word: u64) {
+        self.0 = mix(self.0, word);
     }
+}
+
+/// One more word of what is hashed.
+pub(super) const fn mix(hash: u64, word: u64) -> u64 {
+    (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl Hasher for NameHasher {

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{PoisonError, RwLock, RwLockReadGuard},
+    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use super::{
@@ -64,6 +64,10 @@ impl<'a> Trees<'a> {
         self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn known_mut(&self) -> RwLockWriteGuard<'_, Vec<Tree>> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn of(&self, path: &str) -> Option<Tree> {
         self.known().iter().find(|tree| tree.holds(path)).cloned()
     }
@@ -109,12 +113,7 @@ impl<'a> Trees<'a> {
         if !self.known().iter().any(|tree| tree.root == root) {
             let resolved = self.files.resolve(&root);
             let (root, reference) = (root.clone(), reference.clone());
-            self.known.write().unwrap_or_else(PoisonError::into_inner).push(Tree {
-                root,
-                resolved,
-                reference,
-                given: Vec::new(),
-            });
+            self.known_mut().push(Tree { root, resolved, reference, given: Vec::new() });
         }
         let nothing = |what: &str| {
             let words = format!("{} holds no {what}", reference.name());
@@ -143,9 +142,7 @@ impl<'a> Trees<'a> {
 
     /// Lets the files of a part name those of a directory too: its paths were said to start from there.
     pub(super) fn give(&self, root: &str, directory: &str) {
-        for tree in
-            self.known.write().unwrap_or_else(PoisonError::into_inner).iter_mut().filter(|tree| tree.root == root)
-        {
+        for tree in self.known_mut().iter_mut().filter(|tree| tree.root == root) {
             tree.given.push(directory.to_owned());
         }
     }

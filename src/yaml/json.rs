@@ -94,8 +94,6 @@ impl JsonWriter {
             Plain::Unsigned(value) => self.format(format_args!("{value}")),
             Plain::Float(value) => self.format(format_args!("{}", serde_json::Value::from(*value))),
             Plain::Text(text) => self.text(text),
-            Plain::List(items) if items.is_empty() => self.out.push_str("[]"),
-            Plain::Map(entries) if entries.is_empty() => self.out.push_str("{}"),
             Plain::List(items) => self.list(items, |writer, item| writer.value(item)),
             Plain::Map(entries) => self.map(entries, |writer, _, value| writer.value(value)),
         }
@@ -175,7 +173,7 @@ impl JsonWriter {
     }
 
     /// A string.
-    pub(crate) fn text(&mut self, text: &str) {
+    fn text(&mut self, text: &str) {
         self.out.push('"');
         let mut rest = text;
         while let Some(at) = first_odd(rest.as_bytes()) {

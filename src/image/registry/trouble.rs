@@ -10,7 +10,10 @@ use super::{
     notices::Quota,
     transport::{Answer, Server},
 };
-use crate::{causes::causes, compose::units};
+use crate::{
+    causes::{NoAnswer, causes},
+    compose::units,
+};
 
 /// Why one try failed.
 pub(super) struct Trouble {
@@ -111,17 +114,15 @@ pub(super) fn broken(server: &Server, error: &reqwest::Error) -> Trouble {
         return again(failure.help("check the network between here and there, and try again"));
     }
     if error.is_connect() {
-        let unknown = causes(error).any(|cause| cause.to_string().contains("dns error"));
-        let refused = causes(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>());
-        let refused = refused.map(std::io::Error::kind).any(|kind| kind == std::io::ErrorKind::ConnectionRefused);
-        let message = match (unknown, refused) {
-            (true, _) => format!("there is no host of the name of {name}, or it cannot be looked up"),
-            (_, true) => format!("nothing listens at {name}"),
+        let why = NoAnswer::of(error);
+        let message = match why {
+            NoAnswer::NoAddress => format!("there is no host of the name of {name}, or it cannot be looked up"),
+            NoAnswer::Refused => format!("nothing listens at {name}"),
             _ => format!("{name} cannot be reached"),
         };
         let failure = Failure::new(&codes::UNREACHABLE, message)
             .help("check the name of the registry, the network, and the settings of your proxy");
-        return Trouble { failure, again: !unknown };
+        return Trouble { failure, again: !matches!(why, NoAnswer::NoAddress) };
     }
     again(
         Failure::new(&codes::REGISTRY_FAILED, format!("{name} broke off in the middle of an answer"))
